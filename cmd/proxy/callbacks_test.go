@@ -138,11 +138,8 @@ func TestCallback(t *testing.T) {
 	p.Kill()
 	p.start(t)
 	until(t, "the repetition after a kill", func() bool { return r.heard("repeated") == "EXECUTED" })
-	until(
-		t,
-		"the count of it, which comes after the answer",
-		func() bool { return p.metric(t, `signstash_callbacks_total{outcome="made"}`) == 1 },
-	)
+	until(t, "the count of it, which comes after the answer",
+		func() bool { return p.metric(t, `signstash_callbacks_total{outcome="made"}`) == 1 })
 }
 
 // TestCallbackRefused checks that a URL that is not allowed is an error of the request, and that an
@@ -160,11 +157,8 @@ func TestCallbackRefused(t *testing.T) {
 		}
 	}
 	post(t, p, "document/sign/async/base64", withCallback(t, "to the own network", r.URL))
-	until(
-		t,
-		"a callback given up",
-		func() bool { return p.metrics(t)[`signstash_callbacks_total{outcome="given-up"}`] > 0 },
-	)
+	until(t, "a callback given up",
+		func() bool { return p.metrics(t)[`signstash_callbacks_total{outcome="given-up"}`] > 0 })
 	if r.calls != 0 {
 		t.Errorf("the receiver was called %d times, want never: its address is not public", r.calls)
 	}

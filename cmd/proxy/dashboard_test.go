@@ -43,14 +43,8 @@ func TestDashboardAndAlerts(t *testing.T) {
 			}
 			for label, value := range m.values {
 				if !labels[label][value] {
-					t.Errorf(
-						"%s asks for %s of %s to be %q, which is %v",
-						where,
-						label,
-						m.name,
-						value,
-						slices.Sorted(maps.Keys(labels[label])),
-					)
+					t.Errorf("%s asks for %s of %s to be %q, which is %v", where, label, m.name, value,
+						slices.Sorted(maps.Keys(labels[label])))
 				}
 			}
 		}

@@ -24,11 +24,8 @@ func TestExpiredCertificate(t *testing.T) {
 	if err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p.o.Args = append(
-		p.o.Args,
-		"--signing.pkcs12.file=testdata/expired.p12",
-		"--signing.pkcs12.password-file="+p.file(t, "password", "pw\n"),
-	)
+	p.o.Args = append(p.o.Args, "--signing.pkcs12.file=testdata/expired.p12",
+		"--signing.pkcs12.password-file="+p.file(t, "password", "pw\n"))
 	p.start(t)
 	c = newClient(t, p.Instance)
 

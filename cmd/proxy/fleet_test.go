@@ -47,10 +47,7 @@ func newFleet(t *testing.T, remote *remoteSide, flags ...string) *fleet {
 			t.Fatal(err)
 		}
 		f.dir.Endpoints = append(f.dir.Endpoints, affinity.Published{
-			Name: fmt.Sprint(
-				"proxy-",
-				i,
-			),
+			Name:     fmt.Sprint("proxy-", i),
 			Ordinal:  i,
 			Instance: fmt.Sprint("uid-", i),
 			Host:     "127.0.0.1",

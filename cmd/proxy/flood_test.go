@@ -289,10 +289,7 @@ func (s *floodSigner) sign(transport http.RoundTripper) bool {
 }
 
 func (s *floodSigner) send(
-	ctx context.Context,
-	transport http.RoundTripper,
-	key string,
-	body []byte,
+	ctx context.Context, transport http.RoundTripper, key string, body []byte,
 ) (int, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
 	if err != nil {
@@ -314,12 +311,8 @@ func (s *floodSigner) send(
 // buffers hold.
 func signBig(t *testing.T, p *instance.Instance) int64 {
 	t.Helper()
-	r, err := http.NewRequestWithContext(
-		t.Context(),
-		http.MethodPost,
-		p.URL+apiPath+"document/sign/base64",
-		bytes.NewReader(hostileJSON(t, "big", paddedPDF(1, 2<<20))),
-	)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+apiPath+"document/sign/base64",
+		bytes.NewReader(hostileJSON(t, "big", paddedPDF(1, 2<<20))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,10 +320,7 @@ func signBig(t *testing.T, p *instance.Instance) int64 {
 	r.Header.Set("Content-Type", "application/json")
 	var op struct{ ID int64 }
 	answer := exchange(t, r)
-	if err := json.Unmarshal(
-		answer.body,
-		&op,
-	); err != nil || answer.status != http.StatusOK ||
+	if err := json.Unmarshal(answer.body, &op); err != nil || answer.status != http.StatusOK ||
 		!bytes.Contains(answer.body, []byte(`"SIGNED"`)) {
 		t.Fatalf("sign the large document: %d %.300s, %v", answer.status, answer.body, err)
 	}

@@ -100,10 +100,8 @@ func (f *fleet) missing(t *testing.T, ids []string) {
 	retry(f.call(t, 0, http.MethodGet, "operation/status/"+ids[1], ""), "its operation by id")
 	retry(f.call(t, 2, http.MethodGet, "operation/status/withExternalReference/ref%2F1", ""), "its operation by reference")
 	retry(f.call(t, 2, http.MethodGet, "operation/status/withExternalReference/invented", ""), "an invented reference")
-	retry(
-		f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "keyed"), "Idempotency-Key", "k"),
-		"a request with a key",
-	)
+	retry(f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "keyed"), "Idempotency-Key", "k"),
+		"a request with a key")
 	f.call(t, 2, http.MethodGet, "operation/status/"+ids[0], "").want(t, "another's operation", http.StatusOK)
 	f.call(t, 0, http.MethodPost, "document/sign/base64", signBody(t, "plain")).
 		want(t, "a request without a key", http.StatusOK)
@@ -174,12 +172,7 @@ func TestRedirectAndOff(t *testing.T) {
 	f = newFleet(t, remote, "--affinity.forward=redirect", "--affinity.redirect.scheme=https")
 	id = f.signed(t, 1, "ref")
 	got := f.call(t, 0, http.MethodGet, "operation/status/"+id, "")
-	if want := strings.Replace(
-		f.proxies[1].URL,
-		"http:",
-		"https:",
-		1,
-	) + api + "operation/status/" + id; got.header.Get(
+	if want := strings.Replace(f.proxies[1].URL, "http:", "https:", 1) + api + "operation/status/" + id; got.header.Get(
 		"Location",
 	) != want {
 		t.Errorf("behind a gateway clients are sent to %q, want %q", got.header.Get("Location"), want)

@@ -17,8 +17,7 @@ func TestFullDiskPaysOnce(t *testing.T) {
 	t.Parallel()
 	const documents = 40
 	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 8}}})
-	p := newTestProxy(
-		t,
+	p := newTestProxy(t,
 		append(remote.flags(), "--disk.min-free=1MiB", "--signing.retry.backoff=50ms", "--signing.tries=1")...)
 	if err := os.MkdirAll(p.o.State, 0o700); err != nil {
 		t.Fatal(err)

@@ -23,12 +23,8 @@ func TestHeaderAndPathLimits(t *testing.T) {
 		{"a header beyond the bound", 1, 20_000, http.StatusRequestHeaderFieldsTooLarge},
 		{"both together", 9_000, 9_000, http.StatusRequestHeaderFieldsTooLarge},
 	} {
-		r, err := http.NewRequestWithContext(
-			t.Context(),
-			http.MethodGet,
-			p.URL+apiPath+references+strings.Repeat("x", tt.path),
-			http.NoBody,
-		)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			p.URL+apiPath+references+strings.Repeat("x", tt.path), http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}

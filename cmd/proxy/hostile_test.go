@@ -125,9 +125,7 @@ func (h *hostile) finish() {
 		h.t.Fatal(err)
 	}
 	if status, body := h.send(
-		h.request("document/sign/base64/", hostileJSON(h.t, "a good one", content)),
-		"good",
-		"a good request",
+		h.request("document/sign/base64/", hostileJSON(h.t, "a good one", content)), "good", "a good request",
 	); status != http.StatusOK {
 		h.t.Errorf("a good request: %d %.300s", status, body)
 	}
@@ -153,12 +151,8 @@ func raise(value *atomic.Int64, v int64) {
 }
 
 func (h *hostile) request(path string, body []byte) *http.Request {
-	r, err := http.NewRequestWithContext(
-		context.Background(),
-		http.MethodPost,
-		h.p.URL+apiPath+path,
-		bytes.NewReader(body),
-	)
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, h.p.URL+apiPath+path,
+		bytes.NewReader(body))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -253,11 +247,8 @@ func TestHostileDocuments(t *testing.T) {
 	signed := atomic.Int64{}
 	h.each(hostileDocuments.count(t), func(n int, r *rand.Rand) {
 		pdf := mutate(r, samples[r.IntN(len(samples))])
-		status, body := h.send(
-			h.request("document/sign/base64/", hostileJSON(t, fmt.Sprint("document ", n), pdf)),
-			"sign",
-			fmt.Sprint("document ", n),
-		)
+		status, body := h.send(h.request("document/sign/base64/", hostileJSON(t, fmt.Sprint("document ", n), pdf)), "sign",
+			fmt.Sprint("document ", n))
 		var op soakOperation
 		if status != http.StatusOK || json.Unmarshal(body, &op) != nil || len(op.DocumentList) != 1 ||
 			op.DocumentList[0].SignStatus != "SIGNED" {
@@ -269,12 +260,8 @@ func TestHostileDocuments(t *testing.T) {
 			t.Errorf("document %d: the signed one does not begin with the original, %v", n, err)
 			return
 		}
-		report, err := pades.Verify(
-			context.Background(),
-			bytes.NewReader(content),
-			int64(len(content)),
-			pades.VerifyOptions{},
-		)
+		report, err := pades.Verify(context.Background(), bytes.NewReader(content), int64(len(content)),
+			pades.VerifyOptions{})
 		if err != nil || len(report.Signatures) == 0 || !report.Signatures[len(report.Signatures)-1].Valid() {
 			t.Errorf("document %d was signed and is not valid: %+v, %v", n, report, err)
 		}

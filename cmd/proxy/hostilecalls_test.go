@@ -64,20 +64,12 @@ func hostileCalls() []hostileCall {
 		signing("sign form async", "document/sign/async/", true),
 		asking("status by reference", http.MethodGet, "wait=1s", byReference("operation/status/withExternalReference/")),
 		asking("status", http.MethodGet, "wait=1", byID("operation/status/", "")),
-		asking(
-			"detail by reference",
-			http.MethodGet,
-			"includeContent=true",
-			byReference("operation/sign/detail/withExternalReference/"),
-		),
+		asking("detail by reference", http.MethodGet, "includeContent=true",
+			byReference("operation/sign/detail/withExternalReference/")),
 		asking("detail", http.MethodGet, "a=b", byID("operation/sign/detail/", "/contentInResponse/True")),
 		asking("zip", http.MethodGet, "", byID("operation/sign/detail/", "/documents")),
-		asking(
-			"id by document",
-			http.MethodGet,
-			"externalReference=d",
-			func(*hostileOperation) string { return "operation/id/withDocumentExternalReference/d" },
-		),
+		asking("id by document", http.MethodGet, "externalReference=d",
+			func(*hostileOperation) string { return "operation/id/withDocumentExternalReference/d" }),
 		asking("delete", http.MethodDelete, "", byID("operation/sign/detail/", "")),
 	}
 }
@@ -122,13 +114,8 @@ func paddedPDF(n, padding int) []byte {
 	for _, at := range offsets {
 		fmt.Fprintf(&b, "%010d 00000 n \n", at)
 	}
-	fmt.Fprintf(
-		&b,
-		"trailer\n<</Size %d/Root 1 0 R/ID[<%032x><%032[2]x>]>>\nstartxref\n%d\n%%%%EOF\n",
-		len(offsets)+1,
-		n,
-		start,
-	)
+	fmt.Fprintf(&b, "trailer\n<</Size %d/Root 1 0 R/ID[<%032x><%032[2]x>]>>\nstartxref\n%d\n%%%%EOF\n",
+		len(offsets)+1, n, start)
 	return b.Bytes()
 }
 

@@ -80,11 +80,8 @@ func TestAuthorityWithoutIssuers(t *testing.T) {
 			if inFile { // the key is a local one, from another CA
 				issuing, _ := remote.authority.Issuer()
 				cas := filepath.Join(t.TempDir(), "cas.pem")
-				write(
-					t,
-					cas,
-					append(remote.authority.RootPEM(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuing.Raw})...),
-				)
+				write(t, cas,
+					append(remote.authority.RootPEM(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuing.Raw})...))
 				flags = append(remote.surroundings(), "--timestamp.ca-file="+cas)
 			}
 			p := newTestProxy(t, flags...).start(t)
@@ -92,20 +89,12 @@ func TestAuthorityWithoutIssuers(t *testing.T) {
 			op, err := newClient(
 				t,
 				p.Instance,
-			).Sign(
-				t.Context(),
-				oneDocument(t, "lt", client.SignatureInfo{Level: "B-LT"}),
-				&signed,
-			)
+			).Sign(t.Context(), oneDocument(t, "lt", client.SignatureInfo{Level: "B-LT"}), &signed)
 			if err != nil || op.Status != client.StatusExecuted || len(signed) != 1 {
 				t.Fatalf("Sign = %+v, %v, want it signed", op, err)
 			}
-			report, err := pades.Verify(
-				t.Context(),
-				bytes.NewReader(signed[0].Bytes()),
-				int64(signed[0].Len()),
-				pades.VerifyOptions{},
-			)
+			report, err := pades.Verify(t.Context(), bytes.NewReader(signed[0].Bytes()), int64(signed[0].Len()),
+				pades.VerifyOptions{})
 			if err != nil || !report.Valid() || report.Signatures[0].Level != signing.LevelLT {
 				t.Errorf("report = %+v, %v, want level B-LT", report, err)
 			}
@@ -161,11 +150,7 @@ func signAtLevel(t *testing.T, p *testProxy, root string, level signing.Level) {
 	op, err := newClient(
 		t,
 		p.Instance,
-	).Sign(
-		t.Context(),
-		oneDocument(t, "level "+string(level), client.SignatureInfo{Level: string(level)}),
-		&signed,
-	)
+	).Sign(t.Context(), oneDocument(t, "level "+string(level), client.SignatureInfo{Level: string(level)}), &signed)
 	if err != nil || op.Status != client.StatusExecuted || len(signed) != 1 {
 		t.Errorf("%s: %+v, %v, want it signed", level, op, err)
 		return
@@ -253,9 +238,7 @@ func TestRemoteSideIsDownAtTheStart(t *testing.T) {
 		"--einvoice-integration-client.service.domain="+address,
 		"--signing.retry.backoff=100ms",
 		"--signing.tries=100",
-	).start(
-		t,
-	)
+	).start(t)
 	c := newClient(t, p.Instance)
 	if _, err := c.SignAsync(t.Context(), oneDocument(t, "early", client.SignatureInfo{})); err != nil {
 		t.Fatal(err)

@@ -102,13 +102,8 @@ func TestDeletedStateFolder(t *testing.T) {
 		"a result":      get(t, p, "operation/sign/detail/withExternalReference/before"),
 	} {
 		if answer.status != http.StatusServiceUnavailable || answer.header.Get("Retry-After") == "" {
-			t.Errorf(
-				"%s is answered with %d, Retry-After %q, want 503 and a time: %.300s",
-				name,
-				answer.status,
-				answer.header.Get("Retry-After"),
-				answer.body,
-			)
+			t.Errorf("%s is answered with %d, Retry-After %q, want 503 and a time: %.300s", name, answer.status,
+				answer.header.Get("Retry-After"), answer.body)
 		}
 	}
 }

@@ -190,11 +190,7 @@ func TestWrongSecret(t *testing.T) {
 		op, err := newClient(
 			t,
 			p.Instance,
-		).Sign(
-			t.Context(),
-			oneDocument(t, fmt.Sprint("wrong ", i), client.SignatureInfo{}),
-			discard{},
-		)
+		).Sign(t.Context(), oneDocument(t, fmt.Sprint("wrong ", i), client.SignatureInfo{}), discard{})
 		if err != nil || op.Status != client.StatusFailed {
 			t.Fatalf("Sign = %+v, %v, want it failed", op, err)
 		}
@@ -217,11 +213,8 @@ func TestWrongSecret(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		op, err := c.Sign(
-			t.Context(),
-			oneDocument(t, fmt.Sprint("right ", time.Now().UnixNano()), client.SignatureInfo{}),
-			discard{},
-		)
+		op, err := c.Sign(t.Context(),
+			oneDocument(t, fmt.Sprint("right ", time.Now().UnixNano()), client.SignatureInfo{}), discard{})
 		return err == nil && op.Status == client.StatusExecuted
 	})
 }

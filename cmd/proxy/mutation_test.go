@@ -9,9 +9,7 @@ import (
 
 // words are texts that mutations insert at places where they can do harm.
 var words = [][]byte{
-	[]byte(
-		`null`,
-	),
+	[]byte(`null`),
 	[]byte(`{}`),
 	[]byte(`[]`),
 	[]byte(`-1`),
@@ -22,9 +20,7 @@ var words = [][]byte{
 	[]byte(`\ud800`),
 	{0},
 	{0xff, 0xfe},
-	[]byte(
-		`true`,
-	),
+	[]byte(`true`),
 	[]byte("\r\n\r\n"),
 	[]byte(`{"documents":`),
 	[]byte(`%00`),
@@ -32,9 +28,7 @@ var words = [][]byte{
 	[]byte(strings.Repeat("[", 3000)),
 	[]byte("endobj"),
 	[]byte("/Length "),
-	[]byte(
-		"stream\n",
-	),
+	[]byte("stream\n"),
 	[]byte("startxref\n0\n%%EOF"),
 	[]byte("trailer<</Prev 0>>"),
 	[]byte("/Parent 1 0 R"),

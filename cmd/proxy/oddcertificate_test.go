@@ -34,9 +34,7 @@ func newOddPKI(t *testing.T, rootName, leafName string, negative bool) *oddPKI {
 	t.Helper()
 	p := &oddPKI{rootKey: newECKey(t), key: newECKey(t)}
 	root := &x509.Certificate{
-		SerialNumber: big.NewInt(
-			1,
-		),
+		SerialNumber:          big.NewInt(1),
 		RawSubject:            printableName(t, rootName),
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(24 * time.Hour),
@@ -46,9 +44,7 @@ func newOddPKI(t *testing.T, rootName, leafName string, negative bool) *oddPKI {
 		SubjectKeyId:          []byte{1, 2, 3},
 	}
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(
-			0x123456,
-		),
+		SerialNumber:   big.NewInt(0x123456),
 		RawSubject:     printableName(t, leafName),
 		NotBefore:      root.NotBefore,
 		NotAfter:       root.NotAfter,
@@ -124,32 +120,14 @@ func (p *oddPKI) pkcs12(t *testing.T) (file, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, all, file := filepath.Join(
-		folder,
-		"root.pem",
-	), filepath.Join(
-		folder,
-		"all.pem",
-	), filepath.Join(
-		folder,
-		"odd.p12",
-	)
+	root, all, file := filepath.Join(folder, "root.pem"), filepath.Join(folder, "all.pem"), filepath.Join(folder,
+		"odd.p12")
 	write(t, root, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.root}))
 	write(t, all, append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), append(
-		pem.EncodeToMemory(
-			&pem.Block{Type: "CERTIFICATE", Bytes: p.root},
-		),
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.root}),
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.leaf})...)...))
 	if out, err := exec.Command(
-		openssl,
-		"pkcs12",
-		"-export",
-		"-in",
-		all,
-		"-out",
-		file,
-		"-passout",
-		"pass:pw",
+		openssl, "pkcs12", "-export", "-in", all, "-out", file, "-passout", "pass:pw",
 	).CombinedOutput(); err != nil {
 		t.Fatalf("openssl pkcs12: %v: %s", err, out)
 	}

@@ -145,12 +145,8 @@ func TestRemoteTokens(t *testing.T) {
 // remoteToken is a token that the remote side issued to alice.
 func remoteToken(t *testing.T, remote *remoteSide) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(
-		t.Context(),
-		http.MethodPost,
-		remote.url+"/oauth2/authorization-server/oauth/token?grant_type=client_credentials",
-		nil,
-	)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		remote.url+"/oauth2/authorization-server/oauth/token?grant_type=client_credentials", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,12 +190,8 @@ func TestClientServiceChoosesItsProvider(t *testing.T) {
 	}{
 		{"alice", `"EXECUTED"`, 1}, {"bob", `"EXECUTED"`, 1}, {"carol", "CONFIGURATION_SIGN_ERROR", 1},
 	} {
-		r, err := http.NewRequestWithContext(
-			t.Context(),
-			http.MethodPost,
-			p.URL+apiPath+"document/sign/base64",
-			strings.NewReader(body(test.client)),
-		)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+apiPath+"document/sign/base64",
+			strings.NewReader(body(test.client)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,11 +221,7 @@ func TestSecretIsChangedHereFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if op, err := c.Sign(
-		t.Context(),
-		oneDocument(t, "changed", client.SignatureInfo{}),
-		discard{},
-	); err != nil ||
+	if op, err := c.Sign(t.Context(), oneDocument(t, "changed", client.SignatureInfo{}), discard{}); err != nil ||
 		op.Status != client.StatusExecuted {
 		t.Errorf("Sign = %+v, %v, want it signed", op, err)
 	}
@@ -253,11 +241,8 @@ func TestCallbackBehindHTTPProxy(t *testing.T) {
 	)
 	p.start(t)
 	post(t, p, "document/sign/async/base64", withCallback(t, "not listed", "http://stranger.invalid/callback"))
-	until(
-		t,
-		"a refusal that names the setting",
-		func() bool { return strings.Contains(p.log(t), "--callback.hosts does not list it") },
-	)
+	until(t, "a refusal that names the setting",
+		func() bool { return strings.Contains(p.log(t), "--callback.hosts does not list it") })
 	post(t, p, "document/sign/async/base64", withCallback(t, "listed", "http://erp.listed.invalid/callback"))
 	until(t, "the HTTP proxy's log holds the listed receiver", func() bool {
 		written, err := os.ReadFile(log)

@@ -32,10 +32,7 @@ func TestPeersFileNeverRead(t *testing.T) {
 			}
 			f := began()
 			until(t, "it has started", func() bool { _, why := readyz(t, f.proxies[0]); return why != "starting\n" })
-			if code, why := readyz(
-				t,
-				f.proxies[0],
-			); code != http.StatusServiceUnavailable ||
+			if code, why := readyz(t, f.proxies[0]); code != http.StatusServiceUnavailable ||
 				why != "the peers file could not be read yet\n" {
 				t.Errorf("readyz = %d %q, want 503", code, why)
 			}

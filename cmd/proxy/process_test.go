@@ -42,19 +42,13 @@ func TestExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := t.TempDir()
-	write(
-		t,
-		filepath.Join(broken, "client-services-config.json"),
-		[]byte(`{"a": {"secret": "geheim", "colour": 1}, "b": {}}`),
-	)
+	write(t, filepath.Join(broken, "client-services-config.json"),
+		[]byte(`{"a": {"secret": "geheim", "colour": 1}, "b": {}}`))
 	weakKey := filepath.Join(t.TempDir(), "key")
 	write(t, weakKey, []byte("short\n"))
 	tokenFile, mistakenFile := filepath.Join(t.TempDir(), "token.yaml"), filepath.Join(t.TempDir(), "mistaken.yaml")
-	write(
-		t,
-		tokenFile,
-		[]byte("providers: [{name: hsm, kind: pkcs11, module: /lib/token.so, tokenLabel: a, keyLabel: b}]\n"),
-	)
+	write(t, tokenFile,
+		[]byte("providers: [{name: hsm, kind: pkcs11, module: /lib/token.so, tokenLabel: a, keyLabel: b}]\n"))
 	write(t, mistakenFile, []byte("defaultProvider: b\nproviders:\n"+
 		"- {name: a, kind: csc, url: 'ftp://x', credentialId: c, clientID: i, clientSecretFile: "+weakKey+"}\n"))
 
@@ -250,9 +244,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("certificate after renewal = %q, want second", name)
 	}
 	if _, err := tls.Dial(
-		"tcp",
-		address,
-		&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11},
+		"tcp", address, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11},
 	); err == nil {
 		t.Error("TLS 1.1 was accepted")
 	}

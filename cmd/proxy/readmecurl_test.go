@@ -62,10 +62,8 @@ func TestReadmeCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy, err := instance.Start(
-		t.Context(),
-		instance.Options{Binary: filepath.Join(bin, "proxy"), Work: work, State: filepath.Join(dir, "state")},
-	)
+	proxy, err := instance.Start(t.Context(),
+		instance.Options{Binary: filepath.Join(bin, "proxy"), Work: work, State: filepath.Join(dir, "state")})
 	if err != nil {
 		t.Fatal(err)
 	}

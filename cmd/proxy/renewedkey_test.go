@@ -16,11 +16,8 @@ func TestKeyIsRenewed(t *testing.T) {
 	t.Parallel()
 	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 10}}})
 	p := newTestProxy(t, remote.flags()...).start(t)
-	until(
-		t,
-		"the credential is read",
-		func() bool { return p.metrics(t)[`signstash_credential_readable{credential="service-domain"}`] == 1 },
-	)
+	until(t, "the credential is read",
+		func() bool { return p.metrics(t)[`signstash_credential_readable{credential="service-domain"}`] == 1 })
 	if err := remote.RenewCredentials(); err != nil {
 		t.Fatal(err)
 	}
@@ -63,11 +60,8 @@ func TestNoAuthorityThatWorks(t *testing.T) {
 	}
 	remote.tsa.MisbehaveAlways(tsa.Polite)
 	until(t, "the authority is asked again", func() bool {
-		op, err := c.Sign(
-			t.Context(),
-			oneDocument(t, rand.Text(), client.SignatureInfo{ApplyTimestamp: true}),
-			new(memorySink),
-		)
+		op, err := c.Sign(t.Context(), oneDocument(t, rand.Text(), client.SignatureInfo{ApplyTimestamp: true}),
+			new(memorySink))
 		return err == nil && op.Status == client.StatusExecuted
 	})
 }

@@ -27,10 +27,7 @@ func TestNoRoom(t *testing.T) {
 		t.Errorf("the log reports the full disk %d times, want once, not for each probe", n)
 	}
 	if answer := post(
-		t,
-		p,
-		"document/sign/async/base64",
-		requestBody(t, "first"),
+		t, p, "document/sign/async/base64", requestBody(t, "first"),
 	); answer.status != http.StatusServiceUnavailable {
 		t.Errorf("a request is answered with %d, want 503", answer.status)
 	}

@@ -129,10 +129,8 @@ func start(ts *testscript.TestScript, s *state, flags []string) {
 	log, err := os.OpenFile(ts.MkAbs("proxy.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
 	defer log.Close()
-	s.proxy, err = instance.Start(
-		context.Background(),
-		instance.Options{Binary: filepath.Join(s.bin, "proxy"), Work: s.work, State: s.folder, Args: flags, Log: log},
-	)
+	s.proxy, err = instance.Start(context.Background(),
+		instance.Options{Binary: filepath.Join(s.bin, "proxy"), Work: s.work, State: s.folder, Args: flags, Log: log})
 	if err != nil {
 		text, _ := os.ReadFile(log.Name())
 		ts.Fatalf("%v\n%s", err, text)
@@ -164,10 +162,7 @@ func cmdHangup(ts *testscript.TestScript, neg bool, args []string) {
 			"POST%sContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n%s",
 			head,
 			`{"externalReference":"half","description":"d","documents":[{"documentRequest":{"externalReference":"d","name":"d.pdf",`+
-				`"contentType":"application/pdf","base64Content":"`+strings.Repeat(
-				"AAAA",
-				50_000,
-			),
+				`"contentType":"application/pdf","base64Content":"`+strings.Repeat("AAAA", 50_000),
 		)
 		ts.Check(err)
 	case "download":

@@ -88,14 +88,8 @@ func TestSoak(t *testing.T) {
 	all.Wait()
 	s.settle()
 	s.faults = append(s.faults, growth.faults(t.Logf, d)...)
-	t.Logf(
-		"%v: %d documents signed and valid, %d given up with a reason, %d looked at by OpenSSL too; answers %v",
-		d,
-		s.signed.Load(),
-		s.failed.Load(),
-		s.verified.Load(),
-		s.answers,
-	)
+	t.Logf("%v: %d documents signed and valid, %d given up with a reason, %d looked at by OpenSSL too; answers %v", d,
+		s.signed.Load(), s.failed.Load(), s.verified.Load(), s.answers)
 	s.wantHardship(d)
 	for _, fault := range s.faults {
 		t.Error(fault)
@@ -103,10 +97,8 @@ func TestSoak(t *testing.T) {
 }
 
 func newSoak(t *testing.T, d time.Duration) *soak {
-	remote := newRemoteSide(
-		t,
-		service.Options{Latency: 5 * time.Millisecond, Credentials: []service.Credential{{Multisign: 20}}},
-	)
+	remote := newRemoteSide(t,
+		service.Options{Latency: 5 * time.Millisecond, Credentials: []service.Credential{{Multisign: 20}}})
 	content, err := os.ReadFile(sample)
 	if err != nil {
 		t.Fatal(err)

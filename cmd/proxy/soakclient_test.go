@@ -45,18 +45,8 @@ func (s *soak) client(p *soakProxy) {
 			s.call(p, "bad JSON", http.MethodPost, "document/sign/base64/", []byte(`{"documents":[`), "", 400, 429, 503)
 		case 9:
 			// 200: the remote side refused us before it looked at the document, and signError says so.
-			s.call(
-				p,
-				"no PDF",
-				http.MethodPost,
-				"document/sign/base64/",
-				s.request(s.reference(), "", []string{"bm8gUERG"}),
-				"",
-				200,
-				400,
-				429,
-				503,
-			)
+			s.call(p, "no PDF", http.MethodPost, "document/sign/base64/", s.request(s.reference(), "", []string{"bm8gUERG"}), "",
+				200, 400, 429, 503)
 		case 10:
 			s.call(p, "wrong secret", http.MethodGet, "operation/status/1", nil, "wrong", 401)
 		case 11:
@@ -98,11 +88,7 @@ func (s *soak) level() string { return []string{"", "", "", "B-T", "B-LT"}[rand.
 // call makes one call and checks that its status is one of the given ones. ok is false if nobody
 // answered or the status was not expected.
 func (s *soak) call(
-	p *soakProxy,
-	kind, method, path string,
-	body []byte,
-	key string,
-	want ...int,
+	p *soakProxy, kind, method, path string, body []byte, key string, want ...int,
 ) (status int, text []byte, ok bool) {
 	r, err := http.NewRequestWithContext(s.t.Context(), method, p.current.Load().URL+apiPath+path, bytes.NewReader(body))
 	if err != nil {
@@ -180,17 +166,8 @@ func (s *soak) async(p *soakProxy) {
 // sync waits for the signed document in the answer.
 func (s *soak) sync(p *soakProxy) {
 	reference, level := s.reference(), s.level()
-	_, text, ok := s.call(
-		p,
-		"sync",
-		http.MethodPost,
-		"document/sign/base64/",
-		s.request(reference, level, []string{s.body}),
-		reference,
-		200,
-		429,
-		503,
-	)
+	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/",
+		s.request(reference, level, []string{s.body}), reference, 200, 429, 503)
 	var op soakOperation
 	if !ok || !s.understood(p, text, &op) {
 		return
@@ -278,15 +255,8 @@ func (s *soak) taken(p *soakProxy, op soakOperation, want soakAccepted) bool {
 			}
 			s.look(content, want.Level)
 		case d.SignError == "" || d.SignError == "SIGN_OPERATION_INTERNAL_ERROR":
-			s.fault(
-				"%s: document %d of %d is %s without a reason: %s %s",
-				p.name,
-				i,
-				op.ID,
-				d.SignStatus,
-				d.SignError,
-				d.SignErrorCause,
-			)
+			s.fault("%s: document %d of %d is %s without a reason: %s %s", p.name, i, op.ID, d.SignStatus, d.SignError,
+				d.SignErrorCause)
 		default:
 			s.count("given up "+d.SignError, 0)
 			s.failed.Add(1)
@@ -298,31 +268,14 @@ func (s *soak) taken(p *soakProxy, op soakOperation, want soakAccepted) bool {
 // deleted signs a document and deletes the operation. After that it is not found.
 func (s *soak) deleted(p *soakProxy) {
 	reference := s.reference()
-	_, text, ok := s.call(
-		p,
-		"sync",
-		http.MethodPost,
-		"document/sign/base64/",
-		s.request(reference, "", []string{s.body}),
-		reference,
-		200,
-		429,
-		503,
-	)
+	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/", s.request(reference, "", []string{s.body}),
+		reference, 200, 429, 503)
 	var op soakOperation
 	if !ok || !s.understood(p, text, &op) {
 		return
 	}
 	if status, _, ok := s.call(
-		p,
-		"delete",
-		http.MethodDelete,
-		fmt.Sprint("operation/sign/detail/", op.ID),
-		nil,
-		"",
-		204,
-		409,
-		503,
+		p, "delete", http.MethodDelete, fmt.Sprint("operation/sign/detail/", op.ID), nil, "", 204, 409, 503,
 	); ok &&
 		status == 204 {
 		s.call(p, "status of a deleted one", http.MethodGet, fmt.Sprint("operation/status/", op.ID), nil, "", 404, 503)

@@ -26,10 +26,7 @@ func unmountSmall(folder string) error { return syscall.Unmount(folder, syscall.
 func takeRoom(f *os.File) (full bool) {
 	var stat syscall.Statfs_t
 	const tmpfs = 0x01021994
-	if err := syscall.Fstatfs(
-		int(f.Fd()),
-		&stat,
-	); err != nil || stat.Type != tmpfs ||
+	if err := syscall.Fstatfs(int(f.Fd()), &stat); err != nil || stat.Type != tmpfs ||
 		int64(stat.Blocks)*stat.Bsize > maxSoakDisk {
 		return false
 	}

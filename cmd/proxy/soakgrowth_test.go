@@ -43,14 +43,8 @@ func (g *growth) watch(ctx context.Context, p *soakProxy) {
 // same at the end.
 func (g *growth) faults(log func(format string, args ...any), d time.Duration) (bad []string) {
 	if due := int(d / growthEvery); d >= growthTime && len(g.rss) < due*4/5 {
-		bad = append(
-			bad,
-			fmt.Sprintf(
-				"only %d samples of the surviving proxy, want %d, so growth cannot be judged",
-				len(g.rss),
-				due,
-			),
-		)
+		bad = append(bad,
+			fmt.Sprintf("only %d samples of the surviving proxy, want %d, so growth cannot be judged", len(g.rss), due))
 	}
 	for _, one := range []struct {
 		name  string

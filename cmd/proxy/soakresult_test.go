@@ -24,13 +24,8 @@ const maxFailed = 0.10
 func (s *soak) wantHardship(d time.Duration) {
 	t := s.t
 	kills, faulty, fills, reloads := s.kills.Load(), s.faulty.Load(), s.fills.Load(), s.reloads.Load()
-	t.Logf(
-		"%d kills, %d faults of the remote side, %d disks filled up, %d client files broken",
-		kills,
-		faulty,
-		fills,
-		reloads,
-	)
+	t.Logf("%d kills, %d faults of the remote side, %d disks filled up, %d client files broken", kills,
+		faulty, fills, reloads)
 	if kills == 0 || faulty == 0 {
 		t.Error("nothing was killed, or nothing was rude: nothing is shown")
 	}
@@ -94,12 +89,8 @@ var judges = make(chan struct{}, runtime.NumCPU())
 
 // look verifies a signed document with our own code, and one in twenty also with OpenSSL.
 func (s *soak) look(content []byte, level string) {
-	report, err := pades.Verify(
-		s.t.Context(),
-		bytes.NewReader(content),
-		int64(len(content)),
-		pades.VerifyOptions{Roots: s.roots},
-	)
+	report, err := pades.Verify(s.t.Context(), bytes.NewReader(content), int64(len(content)),
+		pades.VerifyOptions{Roots: s.roots})
 	switch {
 	case !bytes.HasPrefix(content, s.content):
 		s.fault("a signed document does not begin with the original")

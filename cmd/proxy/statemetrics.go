@@ -30,50 +30,30 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Descriptions of the metrics of stateCollector.
 var (
 	queuedDocuments = describe("queued_documents", "Documents that are accepted and have not ended.")
-	queuedLimit     = describe(
-		"queued_documents_limit",
-		"Most documents that may be accepted and not ended at the same time.",
-	)
+	queuedLimit     = describe("queued_documents_limit",
+		"Most documents that may be accepted and not ended at the same time.")
 	activeOperations = describe("active_operations", "Operations that are being worked on.")
 	oldestQueued     = describe("oldest_operation_age_seconds", "Age of the oldest operation that has not ended.")
-	unstoredValues   = describe(
-		"unstored_values",
-		"Signature values that are kept in memory because the state folder cannot store them.",
-	)
-	signatures = describe(
-		"signatures_total",
-		"Digests since the state folder was created, by outcome: sent, returned, unknown, refused.",
-		"outcome",
-	)
-	storedBytes = describe(
-		"stored_bytes",
-		"Bytes in the state folder, by kind: documents, uploads, metadata.",
-		"kind",
-	)
+	unstoredValues   = describe("unstored_values",
+		"Signature values that are kept in memory because the state folder cannot store them.")
+	signatures = describe("signatures_total",
+		"Digests since the state folder was created, by outcome: sent, returned, unknown, refused.", "outcome")
+	storedBytes  = describe("stored_bytes", "Bytes in the state folder, by kind: documents, uploads, metadata.", "kind")
 	freeBytes    = describe("disk_free_bytes", "Free bytes of the state folder's disk.")
-	minFreeBytes = describe(
-		"disk_min_free_bytes",
-		"Free bytes below which new operations are refused (--disk.min-free).",
-	)
-	diskBytes  = describe("disk_size_bytes", "Size of the state folder's disk, if it is known.")
-	operations = describe("stored_operations", "Operations in the state folder.")
-	lostFiles  = describe(
-		"lost_files",
-		"Files with documents that the database does not know, in the folder lost inside the state folder.",
-	)
+	minFreeBytes = describe("disk_min_free_bytes", "Free bytes below which new operations are refused (--disk.min-free).")
+	diskBytes    = describe("disk_size_bytes", "Size of the state folder's disk, if it is known.")
+	operations   = describe("stored_operations", "Operations in the state folder.")
+	lostFiles    = describe("lost_files",
+		"Files with documents that the database does not know, in the folder lost inside the state folder.")
 	earlierIDs = describe(
 		"earlier_ids_total",
 		"Requests for operations of this ordinal that are older than its state folder. "+
 			"The volume is new, or the state was deleted.",
 	)
-	clockJump = describe(
-		"clock_jump_seconds",
-		"How far the clock has jumped ahead, while retention ignores the jump; else 0.",
-	)
-	stateWritable = describe(
-		"state_writable",
-		"1 while the state folder is writable and has room for new operations, else 0. At 0 they are refused.",
-	)
+	clockJump = describe("clock_jump_seconds",
+		"How far the clock has jumped ahead, while retention ignores the jump; else 0.")
+	stateWritable = describe("state_writable",
+		"1 while the state folder is writable and has room for new operations, else 0. At 0 they are refused.")
 )
 
 // Describe implements prometheus.Collector.

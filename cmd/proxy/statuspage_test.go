@@ -51,11 +51,8 @@ func withUnreadable(t *testing.T) (p *testProxy, failed int64) {
 	t.Helper()
 	p = newTestProxy(t, "--signing.tries=1", "--signing.retry.backoff=10ms")
 	const alice, bob = "PRT.1-PRT.2-alice", "PRT.1-PRT.2-bob"
-	p.file(
-		t,
-		"client-services-config.json",
-		fmt.Sprintf(`{%q: {"secret": %q}, %q: {"secret": %q, "provider": "away"}}`, alice, clients[alice], bob, clients[bob]),
-	)
+	p.file(t, "client-services-config.json",
+		fmt.Sprintf(`{%q: {"secret": %q}, %q: {"secret": %q, "provider": "away"}}`, alice, clients[alice], bob, clients[bob]))
 	away, idle := p.file(t, "away-secret", "geheim\n"), p.file(t, "idle-secret", "geheim\n")
 	const nowhere = "kind: csc, url: 'http://127.0.0.1:1', clientID: us"
 	p.configure(t, fmt.Sprintf(`defaultProvider: embedded
@@ -63,9 +60,7 @@ providers:
 - {name: embedded, kind: embedded}
 - {name: away, %[1]s, clientSecretFile: %[2]s}
 - {name: idle, %[1]s, clientSecretFile: %[3]s}
-`, nowhere, away, idle)).start(
-		t,
-	)
+`, nowhere, away, idle)).start(t)
 	c, err := client.New(client.Config{URL: p.URL, ClientID: bob, Secret: clients[bob]})
 	if err != nil {
 		t.Fatal(err)
@@ -87,11 +82,8 @@ func TestCredentialReadable(t *testing.T) {
 	if v := p.metric(t, `signstash_credential_readable{credential="away"}`); v != 0 {
 		t.Errorf("the one that is out of reach is readable: %v", v)
 	}
-	until(
-		t,
-		"the embedded one is readable",
-		func() bool { return p.metrics(t)[`signstash_credential_readable{credential="embedded"}`] == 1 },
-	)
+	until(t, "the embedded one is readable",
+		func() bool { return p.metrics(t)[`signstash_credential_readable{credential="embedded"}`] == 1 })
 	all := p.metrics(t)
 	if _, ok := all[`signstash_credential_readable{credential="idle"}`]; ok {
 		t.Error("the idle credential was never read, but a metric says whether it is readable")

@@ -73,12 +73,8 @@ func TestTracingAsksForMore(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			var log strings.Builder
-			traces := newTracing(
-				t.Context(),
-				funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{}),
-				"proxy-0",
-				func(name string) string { return test.env[name] },
-			)
+			traces := newTracing(t.Context(), funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{}),
+				"proxy-0", func(name string) string { return test.env[name] })
 			if traces.on != test.on {
 				t.Errorf("on = %t, want %t", traces.on, test.on)
 			}

@@ -27,11 +27,8 @@ func TestTraces(t *testing.T) {
 	remote := newRemoteSide(t, service.Options{})
 	told := newReceiver(t)
 	p := newTestProxy(t, append(remote.flags(), "--callback.allow-private=127.0.0.0/8")...)
-	p.o.Env = append(
-		p.o.Env,
-		"OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.URL,
-		"OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=tests,malformed",
-	)
+	p.o.Env = append(p.o.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.URL,
+		"OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=tests,malformed")
 	p.start(t)
 	const reference = "traced/secret reference"
 	c := newClient(t, p.Instance)

@@ -270,8 +270,7 @@ func TestAuthentication(t *testing.T) {
 	}
 	h.t = t
 	if got := h.do(request{path: known, auth: "Bearer x"}).Header().Values("WWW-Authenticate")[0]; !strings.Contains(
-		got,
-		`error="invalid_token"`,
+		got, `error="invalid_token"`,
 	) {
 		t.Errorf("WWW-Authenticate = %q, want it to say invalid_token", got)
 	}

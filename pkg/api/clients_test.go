@@ -115,12 +115,8 @@ func TestGeneratedJavaClient(t *testing.T) {
 	if !strings.HasSuffix(content, "=") {
 		t.Fatal("the content must be padded for this test")
 	}
-	text := strings.Replace(
-		signRequest("gson", "%PDF-1.7 content "),
-		content,
-		strings.NewReplacer("=", `\u003d`, "/", `\/`).Replace(content),
-		1,
-	)
+	text := strings.Replace(signRequest("gson", "%PDF-1.7 content "), content,
+		strings.NewReplacer("=", `\u003d`, "/", `\/`).Replace(content), 1)
 	s := h.serve()
 	call := func(auth string) *http.Response {
 		req, err := http.NewRequest(http.MethodPost, s.URL+base+"document/sign/base64/", strings.NewReader(text))

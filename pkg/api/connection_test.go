@@ -96,11 +96,8 @@ func TestClientHangsUpInTheMiddleOfAnUpload(t *testing.T) {
 // can still read an answer, and must not take silence for success.
 func TestClientClosesItsHalf(t *testing.T) {
 	h := start(t, nil)
-	c := dial(
-		t,
-		h.serve(),
-		header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 1000000")+signRequest("half", "%PDF"),
-	)
+	c := dial(t, h.serve(),
+		header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 1000000")+signRequest("half", "%PDF"))
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -136,10 +133,8 @@ func TestClientHangsUpWhileItWaits(t *testing.T) {
 	h := start(t, func(h *harness) { h.provider.hold = make(chan struct{}) })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-h.store.created; cancel() }()
-	h.api.Handler().ServeHTTP(
-		httptest.NewRecorder(),
-		request{path: "document/sign/base64", text: signRequest("waiting", "%PDF")}.build().WithContext(ctx),
-	)
+	h.api.Handler().ServeHTTP(httptest.NewRecorder(),
+		request{path: "document/sign/base64", text: signRequest("waiting", "%PDF")}.build().WithContext(ctx))
 	h.log.next(`"status"=499`, `"operation"="1024000"`, `"externalReference"="waiting"`)
 	close(h.provider.hold)
 	h.wait("1024000")
@@ -158,18 +153,14 @@ func TestServerStops(t *testing.T) {
 		cut(signing.Errorf(signing.KindBusy, "the service is stopping").Retryable(5 * time.Second))
 	}()
 	waiting := httptest.NewRecorder()
-	h.api.Handler().ServeHTTP(
-		waiting,
-		request{path: "document/sign/base64", text: signRequest("waiting", "%PDF")}.build().WithContext(ctx),
-	)
+	h.api.Handler().ServeHTTP(waiting,
+		request{path: "document/sign/base64", text: signRequest("waiting", "%PDF")}.build().WithContext(ctx))
 	if waiting.Code != http.StatusOK || !strings.Contains(waiting.Body.String(), "PENDING_EXECUTION") {
 		t.Errorf("answer to the accepted request = %d %s, want its state", waiting.Code, waiting.Body)
 	}
 	refused := httptest.NewRecorder()
-	h.api.Handler().ServeHTTP(
-		refused,
-		request{path: "document/sign/base64", text: `{"externalReference":"late"`}.build().WithContext(ctx),
-	)
+	h.api.Handler().ServeHTTP(refused,
+		request{path: "document/sign/base64", text: `{"externalReference":"late"`}.build().WithContext(ctx))
 	if refused.Code != http.StatusServiceUnavailable || refused.Header().Get("Retry-After") != "5" ||
 		!strings.Contains(refused.Body.String(), "is stopping") {
 		t.Errorf("answer to the late request = %d %v %s, want 503", refused.Code, refused.Header(), refused.Body)
@@ -178,11 +169,8 @@ func TestServerStops(t *testing.T) {
 
 func TestSilentClientIsCutOff(t *testing.T) {
 	h := start(t, func(h *harness) { h.cfg.IdleTimeout = 50 * time.Millisecond })
-	c := dial(
-		t,
-		h.serve(),
-		header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 1000000")+`{"documents":`,
-	)
+	c := dial(t, h.serve(),
+		header("document/sign/base64", basic(alice, aliceSecret), "Content-Length: 1000000")+`{"documents":`)
 	h.log.next(`"msg"="request"`, `"status"=499`)
 	_, _ = io.Copy(io.Discard, c) // ends: the connection is closed
 	h.nothingKept("half")
@@ -197,11 +185,8 @@ func TestIdleTimeoutDoesNotEndTheWait(t *testing.T) {
 	})
 	defer close(h.provider.hold)
 	s := h.serve()
-	req, err := http.NewRequest(
-		http.MethodPost,
-		s.URL+base+"document/sign/base64",
-		strings.NewReader(signRequest("r", "%PDF")),
-	)
+	req, err := http.NewRequest(http.MethodPost, s.URL+base+"document/sign/base64",
+		strings.NewReader(signRequest("r", "%PDF")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,11 +215,8 @@ func TestExpectContinue(t *testing.T) {
 		}
 	}
 	text := signRequest("r", "%PDF")
-	c := dial(
-		t,
-		s,
-		header("document/sign/base64", basic(alice, aliceSecret), fmt.Sprintf("Content-Length: %d", len(text)), expect),
-	)
+	c := dial(t, s,
+		header("document/sign/base64", basic(alice, aliceSecret), fmt.Sprintf("Content-Length: %d", len(text)), expect))
 	r := bufio.NewReader(c)
 	if line, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
 		t.Fatalf("first answer = %q, %v, want 100 Continue", line, err)

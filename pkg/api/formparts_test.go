@@ -16,21 +16,15 @@ func TestNamesOfFileParts(t *testing.T) {
 		{"files", "files"}, {"files[]", "files[]"}, {"files[0]", "files[1]"},
 		{"file", "file"}, {"file[]", "file[]"}, {"files", "file"},
 	} {
-		text := form(
-			part(names[0], "%PDF one"),
-			part(names[1], "%PDF two"),
-			part("signRequest", multipartRequest(fmt.Sprint("named-", i), 2)),
-		)
+		text := form(part(names[0], "%PDF one"), part(names[1], "%PDF two"),
+			part("signRequest", multipartRequest(fmt.Sprint("named-", i), 2)))
 		resp := h.do(request{path: "document/sign/", text: text, header: formType})
 		resp.is(http.StatusOK, map[string]string{"status": "EXECUTED"})
 		resp.signed("documentList.0.signedContent", "%PDF one")
 		resp.signed("documentList.1.signedContent", "%PDF two")
 	}
-	text := form(
-		part("files[1]", "%PDF two"),
-		part("signRequest", multipartRequest("turned", 2)),
-		part("files[0]", "%PDF one"),
-	)
+	text := form(part("files[1]", "%PDF two"), part("signRequest", multipartRequest("turned", 2)),
+		part("files[0]", "%PDF one"))
 	resp := h.do(request{path: "document/sign/", text: text, header: formType})
 	resp.is(http.StatusOK, map[string]string{"status": "EXECUTED"})
 	resp.signed("documentList.0.signedContent", "%PDF one")
@@ -134,10 +128,8 @@ func TestTransferEncodings(t *testing.T) {
 		resp.is(http.StatusOK, map[string]string{"status": "EXECUTED"})
 		resp.signed("documentList.0.signedContent", "%PDF one")
 	}
-	text := form(
-		encodedPart("signRequest", "base64", base64Lines(multipartRequest("encoded-request", 1))),
-		part("files", "%PDF one"),
-	)
+	text := form(encodedPart("signRequest", "base64", base64Lines(multipartRequest("encoded-request", 1))),
+		part("files", "%PDF one"))
 	h.do(request{path: "document/sign/", text: text, header: formType}).is(http.StatusOK,
 		map[string]string{"folderExternalReference": "encoded-request"})
 

@@ -44,11 +44,8 @@ func TestGuessesAreBraked(t *testing.T) {
 		try(there, wrong(), http.StatusTooManyRequests)
 		try(there, right, http.StatusTooManyRequests) // not looked at
 		try(there, request{method: http.MethodPost, path: tokenCall}, http.StatusTooManyRequests)
-		try(
-			there,
-			request{path: known, header: map[string]string{"X-Forwarded-For": "203.0.113.1"}},
-			http.StatusTooManyRequests,
-		)
+		try(there, request{path: known, header: map[string]string{"X-Forwarded-For": "203.0.113.1"}},
+			http.StatusTooManyRequests)
 		try(there, request{path: known, auth: "Bearer " + issued}, http.StatusNotFound)
 		try(there, request{path: known, auth: basic(bob, bobSecret)}, http.StatusNotFound)
 		try(elsewhere, right, http.StatusNotFound)

@@ -267,11 +267,8 @@ func signRequest(reference string, contents ...string) string {
 	for i, c := range contents {
 		docs = append(docs, document(fmt.Sprintf("doc-%d", i), c))
 	}
-	return fmt.Sprintf(
-		`{"externalReference":%q,"description":"test","documents":[%s]}`,
-		reference,
-		strings.Join(docs, ","),
-	)
+	return fmt.Sprintf(`{"externalReference":%q,"description":"test","documents":[%s]}`, reference,
+		strings.Join(docs, ","))
 }
 
 func document(reference, content string) string {

@@ -104,10 +104,8 @@ func TestMemoryDoesNotGrowWithDocuments(t *testing.T) {
 				runtime.GC()
 				runtime.ReadMemStats(&before)
 				out := &sink{header: http.Header{}}
-				h.api.Handler().ServeHTTP(
-					out,
-					request{path: tt.path, body: tt.body(reference, documents, size), header: tt.header}.build(),
-				)
+				h.api.Handler().ServeHTTP(out,
+					request{path: tt.path, body: tt.body(reference, documents, size), header: tt.header}.build())
 				h.get(out, reference)
 				h.zip(out)
 				runtime.ReadMemStats(&after)
@@ -122,13 +120,8 @@ func TestMemoryDoesNotGrowWithDocuments(t *testing.T) {
 			if many > few+16<<20 {
 				t.Errorf("%d bytes of base64 allocated %d bytes, %d allocated %d", documents*big, many, documents*small, few)
 			}
-			t.Logf(
-				"allocated in all: %d KiB for %d MB, %d KiB for %d MB",
-				few>>10,
-				documents*small/1_000_000,
-				many>>10,
-				documents*big/1_000_000,
-			)
+			t.Logf("allocated in all: %d KiB for %d MB, %d KiB for %d MB", few>>10, documents*small/1_000_000, many>>10,
+				documents*big/1_000_000)
 		})
 	}
 }

@@ -25,22 +25,12 @@ func multipartRequest(reference string, n int) string {
 func TestMultipart(t *testing.T) {
 	h := start(t, nil)
 	bodies := map[string]string{
-		"signRequest first": form(
-			part("signRequest", multipartRequest("first", 2)),
-			part("files", "%PDF one"),
-			part("files", "%PDF two"),
-		),
-		"signRequest last": form(
-			part("files", "%PDF one"),
-			part("files", "%PDF two"),
-			part("signRequest", multipartRequest("last", 2)),
-		),
-		"signRequest between": form(
-			part("files", "%PDF one"),
-			part("signRequest", multipartRequest("mid", 2)),
-			part("other", "x"),
-			part("files", "%PDF two"),
-		),
+		"signRequest first": form(part("signRequest", multipartRequest("first", 2)), part("files", "%PDF one"),
+			part("files", "%PDF two")),
+		"signRequest last": form(part("files", "%PDF one"), part("files", "%PDF two"),
+			part("signRequest", multipartRequest("last", 2))),
+		"signRequest between": form(part("files", "%PDF one"), part("signRequest", multipartRequest("mid", 2)),
+			part("other", "x"), part("files", "%PDF two")),
 		"with text around it": "preamble\r\n" + form(
 			part("signRequest", multipartRequest("around", 2)),
 			part("files", "%PDF one"),
@@ -121,10 +111,8 @@ func TestMultipartFaults(t *testing.T) {
 func TestLoosePartNames(t *testing.T) {
 	h := start(t, nil)
 	send := func(reference, disposition string) response {
-		text := form(
-			part("signRequest", multipartRequest(reference, 1)),
-			"--cut\r\nContent-Disposition: "+disposition+"\r\n\r\n%PDF one\r\n",
-		)
+		text := form(part("signRequest", multipartRequest(reference, 1)),
+			"--cut\r\nContent-Disposition: "+disposition+"\r\n\r\n%PDF one\r\n")
 		return h.do(request{path: "document/sign/", text: text, header: formType})
 	}
 	for i, disposition := range []string{

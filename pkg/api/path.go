@@ -142,10 +142,8 @@ func (v pathValues) reference(query url.Values) (string, error) {
 	}
 	switch {
 	case ref == "":
-		return "", signing.Errorf(
-			signing.KindMissing,
-			"externalReference is missing: it is the end of the path, or a parameter of the query",
-		)
+		return "", signing.Errorf(signing.KindMissing,
+			"externalReference is missing: it is the end of the path, or a parameter of the query")
 	case !utf8.ValidString(ref):
 		return "", signing.Errorf(signing.KindInvalid, "externalReference is not UTF-8")
 	}

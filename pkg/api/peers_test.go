@@ -75,12 +75,8 @@ func TestPeerRefusesABody(t *testing.T) {
 	for name, sent := range map[string]int{"all is sent": 1 << 20, "half is sent": 1 << 19} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, withPeer(t, refuses))
-			c := dial(t, h.serve(), header(
-				"document/sign/base64",
-				basic(alice, aliceSecret),
-				"Idempotency-Key: k",
-				fmt.Sprint("Content-Length: ", 1<<20),
-			))
+			c := dial(t, h.serve(), header("document/sign/base64", basic(alice, aliceSecret), "Idempotency-Key: k",
+				fmt.Sprint("Content-Length: ", 1<<20)))
 			if _, err := c.Write(bytes.Repeat([]byte(" "), sent)); err != nil {
 				t.Fatalf("send: %v", err)
 			}
@@ -191,16 +187,10 @@ func TestProbe(t *testing.T) {
 // TestRedirectReadsTheBody checks that a redirected client can send its whole body, so that it gets
 // to reading the redirect.
 func TestRedirectReadsTheBody(t *testing.T) {
-	h := start(
-		t,
-		withPeerMode(t, affinity.Redirect, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }),
-	)
-	c := dial(t, h.serve(), header(
-		"document/sign/base64",
-		basic(alice, aliceSecret),
-		"Idempotency-Key: k",
-		fmt.Sprint("Content-Length: ", 8<<20),
-	))
+	h := start(t,
+		withPeerMode(t, affinity.Redirect, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	c := dial(t, h.serve(), header("document/sign/base64", basic(alice, aliceSecret), "Idempotency-Key: k",
+		fmt.Sprint("Content-Length: ", 8<<20)))
 	if _, err := c.Write(bytes.Repeat([]byte(" "), 8<<20)); err != nil {
 		t.Fatalf("send: %v", err)
 	}

@@ -275,10 +275,8 @@ func TestManyDocumentsAreReadInPages(t *testing.T) {
 		contents[i] = fmt.Sprint("%PDF ", i)
 	}
 	resp := h.do(request{path: "document/sign/base64", text: signRequest("many", contents...)})
-	resp.is(
-		http.StatusOK,
-		map[string]string{"status": "EXECUTED", "documentList.249.externalReference": "doc-249", "documentList.250": ""},
-	)
+	resp.is(http.StatusOK,
+		map[string]string{"status": "EXECUTED", "documentList.249.externalReference": "doc-249", "documentList.250": ""})
 	for i := range contents {
 		resp.signed(fmt.Sprintf("documentList.%d.signedContent", i), contents[i])
 	}
@@ -386,10 +384,8 @@ func TestDamagedFileIsNeverASuccess(t *testing.T) {
 			t.Errorf("answers that broke off are counted %v times as faults, want once", got)
 		}
 	}()
-	h.api.Handler().ServeHTTP(
-		httptest.NewRecorder(),
-		request{path: "operation/sign/detail/withExternalReference/r"}.build(),
-	)
+	h.api.Handler().ServeHTTP(httptest.NewRecorder(),
+		request{path: "operation/sign/detail/withExternalReference/r"}.build())
 	t.Error("the answer was not aborted")
 }
 

@@ -20,9 +20,7 @@ const pagePath = api.DefaultBasePath + "/swagger-ui.html"
 // overPipe runs test on a fake clock with connections to an API, whose server has the time-outs of
 // the proxy's.
 func overPipe(
-	t *testing.T,
-	change func(*harness),
-	test func(t *testing.T, h *harness, dial func(text string) net.Conn),
+	t *testing.T, change func(*harness), test func(t *testing.T, h *harness, dial func(text string) net.Conn),
 ) {
 	t.Helper()
 	overPipeWith(t, change, func(next http.Handler) http.Handler { return next }, test)

@@ -99,16 +99,10 @@ func forge(t *testing.T, token string, key []byte, change func(jwt.MapClaims)) s
 // Instances of an earlier release issue them during an upgrade.
 func TestTokenOfAnEarlierRelease(t *testing.T) {
 	h := newHarness(t, nil)
-	h.tokenIs(
-		"a token without a digest",
-		forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "secret") }),
-		"",
-	)
-	h.tokenIs(
-		"a token with another digest",
-		forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { c["secret"] = "AAAAAAAAAAAAAAAAAAAAAA" }),
-		"0.0.10",
-	)
+	h.tokenIs("a token without a digest",
+		forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "secret") }), "")
+	h.tokenIs("a token with another digest",
+		forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { c["secret"] = "AAAAAAAAAAAAAAAAAAAAAA" }), "0.0.10")
 }
 
 // TestTokenOfAReplacedKey checks that only tokens which the previous key signed before the change
@@ -120,12 +114,8 @@ func TestTokenOfAReplacedKey(t *testing.T) {
 		before := token(h, "")
 		issued := time.Now()
 		times := func(from time.Time, lifetime time.Duration) string {
-			return forge(
-				t,
-				before,
-				h.cfg.TokenKey,
-				func(c jwt.MapClaims) { c["iat"], c["exp"] = from.Unix(), from.Add(lifetime).Unix() },
-			)
+			return forge(t, before, h.cfg.TokenKey,
+				func(c jwt.MapClaims) { c["iat"], c["exp"] = from.Unix(), from.Add(lifetime).Unix() })
 		}
 		time.Sleep(10 * time.Second)
 		h.api.SetTokenKey(bytes.Repeat([]byte("n"), 32))
@@ -133,17 +123,10 @@ func TestTokenOfAReplacedKey(t *testing.T) {
 		h.tokenIs("a token from before the change", before, "")
 		h.tokenIs("a token from after the change", times(time.Now(), time.Hour), "0.0.10")
 		h.tokenIs("a token from just after the change", times(time.Now().Add(-time.Second), time.Hour), "0.0.10")
-		h.tokenIs(
-			"a token from before the change with too long a lifetime",
-			times(issued, time.Hour+time.Second),
-			"0.0.10",
-		)
+		h.tokenIs("a token from before the change with too long a lifetime", times(issued, time.Hour+time.Second), "0.0.10")
 		h.tokenIs("a token from before the change with a shorter lifetime", times(issued, time.Minute), "")
-		h.tokenIs(
-			"a token without a time of issue",
-			forge(t, before, h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "iat") }),
-			"0.0.10",
-		)
+		h.tokenIs("a token without a time of issue",
+			forge(t, before, h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "iat") }), "0.0.10")
 		time.Sleep(time.Hour + 30*time.Second) // 30 s is the leeway for clocks
 		h.tokenIs("an expired token from before the change", before, "0.0.10")
 		h.tokenIs("a token with the latest accepted time", times(issued.Add(10*time.Second), time.Hour), "0.0.10")
@@ -155,19 +138,12 @@ func TestTokenOfAReplacedKey(t *testing.T) {
 func TestTokenLivesNoLongerThanConfigured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, func(h *harness) { h.cfg.TokenLifetime = time.Hour })
-		long := forge(
-			t,
-			token(h, ""),
-			h.cfg.TokenKey,
-			func(c jwt.MapClaims) { c["exp"] = time.Now().Add(24 * time.Hour).Unix() },
-		)
+		long := forge(t, token(h, ""), h.cfg.TokenKey,
+			func(c jwt.MapClaims) { c["exp"] = time.Now().Add(24 * time.Hour).Unix() })
 		h.tokenIs("a token of an instance with another lifetime", long, "")
 		time.Sleep(time.Hour + time.Minute)
 		h.tokenIs("that token after the lifetime of this instance", long, "0.0.10")
-		h.tokenIs(
-			"a token without a time of issue",
-			forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "iat") }),
-			"0.0.10",
-		)
+		h.tokenIs("a token without a time of issue",
+			forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) { delete(c, "iat") }), "0.0.10")
 	})
 }

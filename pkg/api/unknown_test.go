@@ -65,11 +65,8 @@ func TestUnknownClientIsAnsweredFirst(t *testing.T) {
 // TestUnknownClientOverHTTP2 sends a large body without credentials over HTTP/2.
 func TestUnknownClientOverHTTP2(t *testing.T) {
 	s := newHTTP2(t, start(t, nil))
-	resp, err := s.Client().Post(
-		s.URL+base+"document/sign/base64",
-		"application/json",
-		strings.NewReader(strings.Repeat("x", 8<<20)),
-	)
+	resp, err := s.Client().Post(s.URL+base+"document/sign/base64", "application/json",
+		strings.NewReader(strings.Repeat("x", 8<<20)))
 	if err != nil {
 		t.Fatal(err)
 	}

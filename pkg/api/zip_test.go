@@ -89,12 +89,8 @@ func TestZip(t *testing.T) {
 // named returns a document with that reference and name.
 func named(reference, name, content string) string {
 	doc := document("REF", content)
-	return strings.Replace(
-		strings.Replace(doc, `"REF"`, fmt.Sprintf("%q", reference), 1),
-		`"a.pdf"`,
-		fmt.Sprintf("%q", name),
-		1,
-	)
+	return strings.Replace(strings.Replace(doc, `"REF"`, fmt.Sprintf("%q", reference), 1), `"a.pdf"`,
+		fmt.Sprintf("%q", name), 1)
 }
 
 // unzipWithOthers checks the archive with a reader that is not ours and reads it as a stream, as

@@ -94,11 +94,8 @@ func TestAuthenticate(t *testing.T) {
 }
 
 func TestNewServicesRefuses(t *testing.T) {
-	_, err := NewServices(
-		ClientService{ID: "a", Secret: NewSecret("1")},
-		ClientService{ID: "a", Secret: NewSecret("2")},
-		ClientService{ID: "b"},
-	)
+	_, err := NewServices(ClientService{ID: "a", Secret: NewSecret("1")}, ClientService{ID: "a", Secret: NewSecret("2")},
+		ClientService{ID: "b"})
 	want := "2 mistakes:\n  client service \"a\": occurs twice\n  client service \"b\": secret: is missing or empty"
 	if err == nil || err.Error() != want {
 		t.Errorf("NewServices = %v, want %s", err, want)

@@ -107,10 +107,8 @@ func (r *running) wantSecret(id, secret string) {
 func (r *running) wantMetrics(lines ...string) {
 	r.t.Helper()
 	w := httptest.NewRecorder()
-	promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{}).ServeHTTP(
-		w,
-		httptest.NewRequest(http.MethodGet, "/metrics", nil),
-	)
+	promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{}).ServeHTTP(w,
+		httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, want := range lines {
 		if !strings.Contains(w.Body.String(), want+"\n") {
 			r.t.Errorf("metrics lack %q:\n%s", want, w.Body.String())
@@ -141,20 +139,14 @@ func TestWatcherFollowsMountedSecret(t *testing.T) {
 	v.publish(`{"a": {"secret": "geheim4"}, "b": {"secret": ""}}`)
 	r.await("client services refused")
 	r.wantSecret("a", "geheim2")
-	r.wantMetrics(
-		`signstash_client_services_reloads_total{result="failure"} 1`,
-		`signstash_client_services_last_reload_successful 0`,
-		`signstash_client_services 2`,
-	)
+	r.wantMetrics(`signstash_client_services_reloads_total{result="failure"} 1`,
+		`signstash_client_services_last_reload_successful 0`, `signstash_client_services 2`)
 
 	v.publish(`{"a": {"secret": "geheim4"}}`)
 	r.await("client services reloaded")
 	r.wantSecret("a", "geheim4")
-	r.wantMetrics(
-		`signstash_client_services_reloads_total{result="success"} 3`,
-		`signstash_client_services_last_reload_successful 1`,
-		`signstash_client_services 1`,
-	)
+	r.wantMetrics(`signstash_client_services_reloads_total{result="success"} 3`,
+		`signstash_client_services_last_reload_successful 1`, `signstash_client_services 1`)
 }
 
 // TestWatcherKeepsLastGood walks through the ways a file can be broken, polled.

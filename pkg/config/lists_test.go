@@ -134,11 +134,7 @@ func TestDefaultProvider(t *testing.T) {
 		}
 	}
 	wantMistakes(t, withFile(t, two), "--defaultProvider is needed: there are several providers (a, b)")
-	wantMistakes(
-		t,
-		withFile(t, two, "--defaultProvider=c"),
-		`--defaultProvider is "c", but the providers are a, b`,
-	)
+	wantMistakes(t, withFile(t, two, "--defaultProvider=c"), `--defaultProvider is "c", but the providers are a, b`)
 	wantMistakes(t, Input{Args: []string{"--defaultProvider=c"}}, "the YAML file has no providers")
 }
 

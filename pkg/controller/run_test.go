@@ -264,14 +264,8 @@ func TestThousand(t *testing.T) {
 	if rss > maxRSS {
 		t.Errorf("the peak RSS is %d bytes, want at most %d", rss, maxRSS)
 	}
-	t.Logf(
-		"%d Secrets: created in %v, rendered after %v, %d writes, peak RSS %d MiB",
-		thousand,
-		created,
-		all,
-		got-1,
-		rss>>20,
-	)
+	t.Logf("%d Secrets: created in %v, rendered after %v, %d writes, peak RSS %d MiB", thousand, created,
+		all, got-1, rss>>20)
 	if cpu := os.Getenv("SIGNSTASH_IDLE_CPU"); cpu != "" { // prints a figure and checks nothing
 		before := cpuTime(t, p.cmd.Process.Pid)
 		<-time.After(30 * time.Second)

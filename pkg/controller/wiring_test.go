@@ -58,10 +58,8 @@ func TestCacheScope(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kept, err := cache.New(
-		server.Config(t),
-		controller.CacheOptions(controller.Config{Namespace: namespace, StatefulSet: "proxy"}),
-	)
+	kept, err := cache.New(server.Config(t),
+		controller.CacheOptions(controller.Config{Namespace: namespace, StatefulSet: "proxy"}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,11 +17,8 @@ func (c *Credential) CheckValidity(now time.Time) error {
 	case now.After(cert.NotAfter):
 		return Errorf(KindCertificate, "the signing certificate expired on %s", cert.NotAfter.UTC().Format(time.RFC3339))
 	case now.Before(cert.NotBefore):
-		e := Errorf(
-			KindCertificate,
-			"the signing certificate is not valid before %s",
-			cert.NotBefore.UTC().Format(time.RFC3339),
-		)
+		e := Errorf(KindCertificate, "the signing certificate is not valid before %s",
+			cert.NotBefore.UTC().Format(time.RFC3339))
 		if wait := cert.NotBefore.Sub(now); wait <= clockSkew {
 			e = e.Retryable(wait)
 		}

@@ -140,12 +140,8 @@ func benchCycle(b *testing.B, content []byte) time.Duration {
 	close(work)
 	workers.Wait()
 	step("work")
-	err = s.SetStatus(
-		b.Context(),
-		op.ID,
-		signing.StatusPending,
-		signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()},
-	)
+	err = s.SetStatus(b.Context(), op.ID, signing.StatusPending,
+		signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -271,17 +267,14 @@ func benchSmallOne(b *testing.B, s *store.Store, reference string, content []byt
 	check(err)
 	ref := signing.Ref{Operation: op.ID}
 	check(
-		s.SavePrepared(
-			ctx,
-			[]signing.PreparedDocument{{Ref: ref, Prepared: signing.Prepared{State: make([]byte, benchPrepared)}}},
-		),
+		s.SavePrepared(ctx,
+			[]signing.PreparedDocument{{Ref: ref, Prepared: signing.Prepared{State: make([]byte, benchPrepared)}}}),
 	)
 	check(s.BeginCall(ctx, signing.CallRecord{ID: reference, Credential: "credential", Refs: []signing.Ref{ref}}))
 	check(s.EndCall(ctx, reference, [][]byte{make([]byte, 256)}))
 	check(s.FinishDocuments(ctx, []signing.DocumentResult{{Ref: ref, Section: make([]byte, benchSection)}}))
 	check(
-		s.SetStatus(
-			ctx, op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()},
-		),
+		s.SetStatus(ctx, op.ID, signing.StatusPending,
+			signing.StatusChange{Status: signing.StatusExecuted, Ended: time.Now()}),
 	)
 }

@@ -40,14 +40,8 @@ func (c *checker) calls(ctx context.Context) error {
 		var n signing.Counters
 		err := r.Scan(&n.Sent, &n.Returned, &n.Unknown, &n.Refused)
 		if err == nil && n.Sent != n.Returned+n.Unknown+n.Refused+open {
-			c.report.fault(
-				"counters: %d digests were sent, but %d returned, %d are unknown, %d refused and %d in open calls",
-				n.Sent,
-				n.Returned,
-				n.Unknown,
-				n.Refused,
-				open,
-			)
+			c.report.fault("counters: %d digests were sent, but %d returned, %d are unknown, %d refused and %d in open calls",
+				n.Sent, n.Returned, n.Unknown, n.Refused, open)
 		}
 		return err
 	})

@@ -37,10 +37,8 @@ func checkedFolder(t *testing.T) (folder string, signed, large signing.Operation
 		var results []signing.DocumentResult
 		for i := range op.DocumentCount {
 			ref := signing.Ref{Operation: op.ID, Index: i}
-			prepared = append(
-				prepared,
-				signing.PreparedDocument{Ref: ref, Prepared: signing.Prepared{Digest: []byte{1}, State: []byte{2}}},
-			)
+			prepared = append(prepared,
+				signing.PreparedDocument{Ref: ref, Prepared: signing.Prepared{Digest: []byte{1}, State: []byte{2}}})
 			call.Refs, values = append(call.Refs, ref), append(values, []byte{3})
 			results = append(results, signing.DocumentResult{Ref: ref, Section: section})
 		}
@@ -49,12 +47,8 @@ func checkedFolder(t *testing.T) (folder string, signed, large signing.Operation
 		must(s.EndCall(t.Context(), call.ID, values))
 		must(s.FinishDocuments(t.Context(), results))
 		must(
-			s.SetStatus(
-				t.Context(),
-				op.ID,
-				signing.StatusPending,
-				signing.StatusChange{Status: signing.StatusExecuted, Ended: op.Created},
-			),
+			s.SetStatus(t.Context(), op.ID, signing.StatusPending,
+				signing.StatusChange{Status: signing.StatusExecuted, Ended: op.Created}),
 		)
 	}
 	finish(signed, []byte("section"))
@@ -68,19 +62,13 @@ func checkedFolder(t *testing.T) (folder string, signed, large signing.Operation
 		),
 	)
 	must(
-		s.SetStatus(
-			t.Context(),
-			failed.ID,
-			signing.StatusPending,
-			signing.StatusChange{Status: signing.StatusFailed, Ended: failed.Created},
-		),
+		s.SetStatus(t.Context(), failed.ID, signing.StatusPending,
+			signing.StatusChange{Status: signing.StatusFailed, Ended: failed.Created}),
 	)
 	refs := []signing.Ref{{Operation: sent.ID}}
 	must(
-		s.SavePrepared(
-			t.Context(),
-			[]signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte{1}}}},
-		),
+		s.SavePrepared(t.Context(),
+			[]signing.PreparedDocument{{Ref: refs[0], Prepared: signing.Prepared{Digest: []byte{1}}}}),
 	)
 	must(s.BeginCall(t.Context(), signing.CallRecord{ID: "open", Refs: refs}))
 	must(s.Close())
@@ -204,11 +192,8 @@ func TestCheckFinds(t *testing.T) {
 // database or in the file. It gives out one that an earlier release stored without a digest.
 func TestDamagedSection(t *testing.T) {
 	folder, signed, large := checkedFolder(t)
-	alter(
-		t,
-		folder,
-		fmt.Sprintf("UPDATE sections SET section = CAST('sectiom' AS BLOB) WHERE id = %d", int64(signed.ID)+1024),
-	)
+	alter(t, folder,
+		fmt.Sprintf("UPDATE sections SET section = CAST('sectiom' AS BLOB) WHERE id = %d", int64(signed.ID)+1024))
 	if err := overwrite(filepath.Join(folder, "operations", large.ID.String()), 13+50<<10, "X"); err != nil {
 		t.Fatal(err)
 	}

@@ -24,8 +24,7 @@ const day = 24 * time.Hour
 
 // agingStore has an operation that has just ended and one that ended nearly a retention time ago.
 func agingStore(
-	t *testing.T,
-	r store.Retention,
+	t *testing.T, r store.Retention,
 ) (s *store.Store, cfg store.Config, c *twoClocks, fresh, old signing.Operation) {
 	c = &twoClocks{wall: time.Now().Round(0)}
 	cfg = store.Config{Folder: t.TempDir(), Retention: r}

@@ -339,13 +339,8 @@ func compareOperation(t *testing.T, s *store.Store, op signing.Operation, p prom
 	}
 	for _, d := range docs {
 		if d.State != docs[0].State {
-			t.Errorf(
-				"operation %s: document %d is %s beside %s, want one step for all",
-				p.Reference,
-				d.Index,
-				d.State,
-				docs[0].State,
-			)
+			t.Errorf("operation %s: document %d is %s beside %s, want one step for all", p.Reference, d.Index,
+				d.State, docs[0].State)
 		}
 		// abandoned
 		if got, want := rank[d.State], rank[p.State]; got != want && got != want+1 &&

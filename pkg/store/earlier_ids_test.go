@@ -15,10 +15,8 @@ import (
 // an operation of the old volume. It warns once and counts.
 func TestEarlierIDs(t *testing.T) {
 	var log strings.Builder
-	s := open(
-		t,
-		store.Config{Ordinal: 7, Log: funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{})},
-	)
+	s := open(t,
+		store.Config{Ordinal: 7, Log: funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{})})
 	ask := func(sequence int64, ordinal int) {
 		t.Helper()
 		if _, err := s.Operation(t.Context(), signing.NewID(sequence, ordinal)); signing.KindOf(err) != signing.KindNotFound {

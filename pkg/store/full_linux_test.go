@@ -159,11 +159,8 @@ func (f *full) journal() {
 	f.fill()
 	f.values(refs)
 	section := make([]byte, 1<<20)
-	f.expect(
-		"FinishDocuments on a full disk",
-		f.FinishDocuments(f.ctx, []signing.DocumentResult{{Ref: refs[0], Section: section}}),
-		signing.KindStorage,
-	)
+	f.expect("FinishDocuments on a full disk",
+		f.FinishDocuments(f.ctx, []signing.DocumentResult{{Ref: refs[0], Section: section}}), signing.KindStorage)
 	docs, err = f.Documents(f.ctx, op.ID, 0, 1)
 	f.expect("Documents on a full disk", err, "")
 	if len(docs) != 1 || docs[0].State != signing.DocumentValued {
@@ -185,11 +182,8 @@ func (f *full) values(refs []signing.Ref) {
 	// The value is large enough to need room of its own. Otherwise it might fit into the WAL.
 	f.expect("EndCall on a full disk", f.EndCall(f.ctx, "call", [][]byte{make([]byte, 2<<20)}), "")
 	f.fill()
-	f.expect(
-		"BeginCall without room",
-		f.BeginCall(f.ctx, signing.CallRecord{ID: "next", Credential: "credential", Refs: refs}),
-		signing.KindStorage,
-	)
+	f.expect("BeginCall without room",
+		f.BeginCall(f.ctx, signing.CallRecord{ID: "next", Credential: "credential", Refs: refs}), signing.KindStorage)
 	calls, err := f.OpenCalls(f.ctx)
 	f.expect("OpenCalls", err, "")
 	if len(calls) != 0 {

@@ -225,9 +225,8 @@ func TestDatabaseFileIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	if later, operations := look(); later <= first || operations != 1 {
-		t.Errorf(
-			"the file has generation %d and %d operations after a mark, want more than %d, and 1", later, operations, first,
-		)
+		t.Errorf("the file has generation %d and %d operations after a mark, want more than %d, and 1", later,
+			operations, first)
 	}
 	wal, err := os.Stat(filepath.Join(folder, "metadata.db-wal"))
 	if err != nil || wal.Size() == 0 {

@@ -28,10 +28,8 @@ func TestUnknownDocumentsAreKept(t *testing.T) {
 		}
 		write(t, "documents of round "+want, folder, "operations", unknown)
 		log.Reset()
-		s = open(
-			t,
-			store.Config{Folder: folder, Log: funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{})},
-		)
+		s = open(t,
+			store.Config{Folder: folder, Log: funcr.New(func(_, args string) { log.WriteString(args + "\n") }, funcr.Options{})})
 		if got := log.String(); strings.Count(got, "WARNING") != 1 || !strings.Contains(got, `"files"=1`) {
 			t.Errorf("log = %s, want a warning about one file", got)
 		}
@@ -100,9 +98,7 @@ func TestRemovedDocumentsAreNotLost(t *testing.T) {
 	}
 	write(t, "a", path)
 	s = open(t, store.Config{Folder: folder})
-	if got := append(
-		list(t, folder, "operations"),
-		list(t, folder)...); slices.Contains(got, "lost") ||
+	if got := append(list(t, folder, "operations"), list(t, folder)...); slices.Contains(got, "lost") ||
 		slices.Contains(got, op.ID.String()) {
 		t.Errorf("the folder holds %q, want the removed operation's file gone", got)
 	}

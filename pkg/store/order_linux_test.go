@@ -55,8 +55,7 @@ func orderHelper() error {
 	}
 	fmt.Println("MARK valued")
 	if err := s.FinishDocuments(
-		ctx,
-		[]signing.DocumentResult{{Ref: refs[0], Section: make([]byte, 100_000)}},
+		ctx, []signing.DocumentResult{{Ref: refs[0], Section: make([]byte, 100_000)}},
 	); err != nil {
 		return err
 	}

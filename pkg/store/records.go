@@ -132,8 +132,7 @@ func (rs *records) FindByKey(ctx context.Context, clientService, key string) (si
 
 // FindByDocumentReference implements signing.Records.
 func (rs *records) FindByDocumentReference(
-	ctx context.Context,
-	clientService, reference string,
+	ctx context.Context, clientService, reference string,
 ) (id signing.ID, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -165,24 +164,8 @@ func scanDocument(r row, id signing.ID) (d signing.Document, err error) {
 	var at, created, sectionSize int64
 	var kind, detail sql.NullString
 	var list string
-	err = r.Scan(
-		&d.InternalID,
-		&d.Index,
-		&d.ExternalReference,
-		&d.Name,
-		&d.ContentType,
-		&signature,
-		&at,
-		&d.Content.Size,
-		&sum,
-		&d.Content.Midstate,
-		&d.State,
-		&kind,
-		&detail,
-		&sectionSize,
-		&list,
-		&created,
-	)
+	err = r.Scan(&d.InternalID, &d.Index, &d.ExternalReference, &d.Name, &d.ContentType, &signature, &at, &d.Content.Size,
+		&sum, &d.Content.Midstate, &d.State, &kind, &detail, &sectionSize, &list, &created)
 	if err != nil {
 		return d, err
 	}

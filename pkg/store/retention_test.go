@@ -335,11 +335,8 @@ func sign(t *testing.T, s signing.Store, refs []signing.Ref, section int) {
 		values[i] = make([]byte, 256)
 		results[i] = signing.DocumentResult{Ref: ref, Section: make([]byte, section)}
 	}
-	err := errors.Join(
-		s.BeginCall(t.Context(), signing.CallRecord{ID: call, Credential: "credential", Refs: refs}),
-		s.EndCall(t.Context(), call, values),
-		s.FinishDocuments(t.Context(), results),
-	)
+	err := errors.Join(s.BeginCall(t.Context(), signing.CallRecord{ID: call, Credential: "credential", Refs: refs}),
+		s.EndCall(t.Context(), call, values), s.FinishDocuments(t.Context(), results))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,10 +55,8 @@ func request(
 			t.Fatal(err)
 		}
 		n.Contents = append(n.Contents, c)
-		n.Request.Documents = append(
-			n.Request.Documents,
-			signing.DocumentRequest{ExternalReference: fmt.Sprint(reference, "/", i), Name: "a.pdf"},
-		)
+		n.Request.Documents = append(n.Request.Documents,
+			signing.DocumentRequest{ExternalReference: fmt.Sprint(reference, "/", i), Name: "a.pdf"})
 	}
 	return up, n
 }

@@ -26,12 +26,8 @@ func TestBrakeIsBounded(t *testing.T) {
 	if len(b.failed) != maxBrakes {
 		t.Errorf("%d pairs are remembered, want %d", len(b.failed), maxBrakes)
 	}
-	err := b.Check(
-		NewBrakeKey("192.0.2.1:2", "held"),
-		now,
-		"right",
-		func() bool { t.Error("the secret was looked at"); return true },
-	)
+	err := b.Check(NewBrakeKey("192.0.2.1:2", "held"), now, "right",
+		func() bool { t.Error("the secret was looked at"); return true })
 	if e := signing.AsError(err); e == nil || e.Kind != signing.KindTooMany || e.RetryAfter != time.Second {
 		t.Errorf("check = %v, want %s for a second", err, signing.KindTooMany)
 	}

@@ -108,12 +108,7 @@ func TestLeastRateRises(t *testing.T) {
 		}
 	}
 	if a, b := p.LeastRate("a"), p.LeastRate("b"); a != maxRateFactor*minBytesPerSecond || b != minBytesPerSecond {
-		t.Errorf(
-			"rates with no free place = %d and %d for an only place, want %d and %d",
-			a,
-			b,
-			maxRateFactor*minBytesPerSecond,
-			minBytesPerSecond,
-		)
+		t.Errorf("rates with no free place = %d and %d for an only place, want %d and %d", a, b,
+			maxRateFactor*minBytesPerSecond, minBytesPerSecond)
 	}
 }

@@ -56,11 +56,8 @@ func (v *validator) document(d *document, index int) (signing.DocumentRequest, e
 	if !d.hasRequest {
 		return signing.DocumentRequest{}, missing(at + "documentRequest")
 	}
-	err := firstFault(
-		required(at+"documentRequest.externalReference", d.externalReference),
-		required(at+"documentRequest.name", d.name),
-		required(at+"documentRequest.contentType", d.contentType),
-	)
+	err := firstFault(required(at+"documentRequest.externalReference", d.externalReference),
+		required(at+"documentRequest.name", d.name), required(at+"documentRequest.contentType", d.contentType))
 	if err == nil && (d.content == nil || d.content.Size == 0) {
 		err = missing(fmt.Sprintf(v.contentKey, index))
 	}
@@ -90,11 +87,8 @@ func (v *validator) signature(d *document, at string) (signing.SignatureInfo, er
 		return signing.SignatureInfo{}, err
 	}
 	info := signing.SignatureInfo{Type: typ, Level: level, Reason: d.reason, Location: d.location, Visible: d.visible}
-	err = firstFault(
-		checkText(at+"signatureInfo.reason", d.reason),
-		checkText(at+"signatureInfo.location", d.location),
-		checkVisible(d, typ, at),
-	)
+	err = firstFault(checkText(at+"signatureInfo.reason", d.reason), checkText(at+"signatureInfo.location", d.location),
+		checkVisible(d, typ, at))
 	// The original product ignores advancedSignatureInfo for PDF, and clients send it.
 	if err == nil && typ == signing.XAdES && d.advanced != nil {
 		info.Advanced = d.advanced
@@ -123,11 +117,8 @@ func (v *validator) signatureType(d *document, at string) (signing.SignatureType
 	isPDF, isXML := media == "application/pdf", media == "text/xml" || media == "application/xml"
 	switch {
 	case typ != signing.CAdES && !isPDF && !isXML:
-		return "", invalid(
-			at+"documentRequest.contentType",
-			"must be application/pdf, text/xml or application/xml with signatureType %s",
-			typ,
-		)
+		return "", invalid(at+"documentRequest.contentType",
+			"must be application/pdf, text/xml or application/xml with signatureType %s", typ)
 	case typ == signing.PAdES && !isPDF, typ == signing.XAdES && !isXML:
 		return "", invalid(at+"documentRequest.contentType", "does not fit signatureType %s", typ)
 	}

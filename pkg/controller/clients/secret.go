@@ -62,10 +62,8 @@ func (s *source) uid() types.UID { return s.object.UID }
 // byAge orders Secrets, the older one first. The name decides between Secrets that were created in
 // the same second.
 func byAge(a, b *source) int {
-	return cmp.Or(
-		a.object.CreationTimestamp.Compare(b.object.CreationTimestamp.Time),
-		strings.Compare(a.object.Name, b.object.Name),
-	)
+	return cmp.Or(a.object.CreationTimestamp.Compare(b.object.CreationTimestamp.Time),
+		strings.Compare(a.object.Name, b.object.Name))
 }
 
 // newSources reads Secrets and returns them with the oldest first. It skips Secrets that are being

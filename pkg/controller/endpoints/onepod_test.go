@@ -74,11 +74,8 @@ func TestUnusableAddress(t *testing.T) {
 	w.pod(0, w.node("InternalIP", "10.11.0.1"))
 	w.wantPublished(0, "10.11.0.1", int(w.wantService(0).Spec.Ports[0].NodePort))
 	port := int(w.wantService(1).Spec.Ports[0].NodePort)
-	w.wantClosed(
-		1,
-		"EndpointPending",
-		fmt.Sprintf("no such host, port %d: the host is neither a DNS name nor an IP address", port),
-	)
+	w.wantClosed(1, "EndpointPending",
+		fmt.Sprintf("no such host, port %d: the host is neither a DNS name nor an IP address", port))
 	for _, e := range w.wantDirectory(2, 2, 0, 1).Endpoints {
 		if e.Unreachable != (e.Ordinal == 1) {
 			t.Errorf("the directory says of %s: unreachable %v", e.Name, e.Unreachable)

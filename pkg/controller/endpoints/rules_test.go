@@ -352,12 +352,8 @@ func TestTouch(t *testing.T) {
 	w := newWorld(t, podDNS, 2)
 	w.pod(0, "")
 	w.settled(0)
-	pods, err := w.api.Watch(
-		t.Context(),
-		&corev1.PodList{},
-		client.InNamespace(w.namespace),
-		client.MatchingFields{"metadata.name": "proxy-0"},
-	)
+	pods, err := w.api.Watch(t.Context(), &corev1.PodList{}, client.InNamespace(w.namespace),
+		client.MatchingFields{"metadata.name": "proxy-0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -277,9 +277,8 @@ func (w *world) wantClosed(ordinal int, reason, message string) {
 	testenv.Eventually(w.t, func() error {
 		g := gate(w.getPod(ordinal))
 		if g.Status != corev1.ConditionFalse || g.Reason != reason || g.Message != message {
-			return fmt.Errorf(
-				"gate of %s is %s %s %q, want false %s %q", podName(ordinal), g.Status, g.Reason, g.Message, reason, message,
-			)
+			return fmt.Errorf("gate of %s is %s %s %q, want false %s %q", podName(ordinal), g.Status, g.Reason, g.Message,
+				reason, message)
 		}
 		return nil
 	})
@@ -316,15 +315,8 @@ func (w *world) wantDirectory(expected, ever int, ordinals ...int) affinity.Dire
 			got = append(got, e.Ordinal)
 		}
 		if d.Expected != expected || d.Ever != ever || fmt.Sprint(got) != fmt.Sprint(ordinals) {
-			return fmt.Errorf(
-				"directory has expected %d, ever %d, ordinals %v; want %d, %d, %v",
-				d.Expected,
-				d.Ever,
-				got,
-				expected,
-				ever,
-				ordinals,
-			)
+			return fmt.Errorf("directory has expected %d, ever %d, ordinals %v; want %d, %d, %v", d.Expected, d.Ever, got,
+				expected, ever, ordinals)
 		}
 		return nil
 	})

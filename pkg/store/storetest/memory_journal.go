@@ -170,16 +170,10 @@ func (m memoryJournal) FinishDocuments(_ context.Context, results []signing.Docu
 	}
 	return m.write("FinishDocuments", func() error {
 		_, errSigned := m.inState(signed, signing.DocumentValued)
-		_, errFailed := m.inState(
-			failed, signing.DocumentReceived, signing.DocumentPrepared, signing.DocumentSent, signing.DocumentValued,
-		)
-		_, errTwice := m.inState(
-			append(signed, failed...),
-			signing.DocumentReceived,
-			signing.DocumentPrepared,
-			signing.DocumentSent,
-			signing.DocumentValued,
-		)
+		_, errFailed := m.inState(failed, signing.DocumentReceived, signing.DocumentPrepared, signing.DocumentSent,
+			signing.DocumentValued)
+		_, errTwice := m.inState(append(signed, failed...), signing.DocumentReceived, signing.DocumentPrepared,
+			signing.DocumentSent, signing.DocumentValued)
 		if err := firstError(errSigned, errFailed, errTwice); err != nil {
 			return err
 		}

@@ -32,8 +32,7 @@ func (m memoryRecords) Operation(_ context.Context, id signing.ID) (signing.Oper
 
 // FindByReference implements signing.Records.
 func (m memoryRecords) FindByReference(
-	_ context.Context,
-	clientService, reference string,
+	_ context.Context, clientService, reference string,
 ) ([]signing.Operation, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

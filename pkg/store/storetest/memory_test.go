@@ -48,10 +48,8 @@ func TestMemoryFaults(t *testing.T) {
 			return m.EndCall(t.Context(), "call", [][]byte{{1}})
 		}, inState(t, signing.DocumentValued)},
 		{"FinishDocuments", func(m *storetest.Memory, id *signing.ID) error {
-			return m.FinishDocuments(
-				t.Context(),
-				[]signing.DocumentResult{{Ref: signing.Ref{Operation: *id}, Section: []byte("s")}},
-			)
+			return m.FinishDocuments(t.Context(),
+				[]signing.DocumentResult{{Ref: signing.Ref{Operation: *id}, Section: []byte("s")}})
 		}, inState(t, signing.DocumentSigned)},
 		{"SetStatus", func(m *storetest.Memory, id *signing.ID) error {
 			return m.SetStatus(t.Context(), *id, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted})

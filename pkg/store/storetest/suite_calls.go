@@ -60,14 +60,10 @@ var callTests = []test{
 		op := f.create("c", "r", many(2)...)
 		f.advance(signing.DocumentPrepared, refsOf(op.ID, 0, 1))
 		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refsOf(op.ID, 0)}))
-		f.wantConflict(
-			"BeginCall under a name in use",
-			f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refsOf(op.ID, 1)}),
-		)
-		f.wantConflict(
-			"BeginCall without documents",
-			f.BeginCall(f.ctx(), signing.CallRecord{ID: "empty", Credential: "credential", Refs: nil}),
-		)
+		f.wantConflict("BeginCall under a name in use",
+			f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refsOf(op.ID, 1)}))
+		f.wantConflict("BeginCall without documents",
+			f.BeginCall(f.ctx(), signing.CallRecord{ID: "empty", Credential: "credential", Refs: nil}))
 		f.wantStates("after", op.ID, signing.DocumentSent, signing.DocumentPrepared)
 		f.wantCounters("after", signing.Counters{Sent: 1})
 	}},
@@ -134,9 +130,8 @@ var callTests = []test{
 		f.must(f.BeginCall(f.ctx(), signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}))
 		f.must(f.FinishDocuments(f.ctx(), failedOf(refs[:1])))
 		f.must(
-			f.SetStatus(
-				f.ctx(), gone.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
-			),
+			f.SetStatus(f.ctx(), gone.ID, signing.StatusPending,
+				signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()}),
 		)
 		f.must(f.Remove(f.ctx(), gone.ID))
 		f.must(f.EndCall(f.ctx(), "call", valuesOf(refs)))
@@ -183,8 +178,7 @@ var concurrencyTests = []test{
 				return err
 			}
 			if err := f.BeginCall(
-				f.ctx(),
-				signing.CallRecord{ID: callOf(refs), Credential: "credential", Refs: refs},
+				f.ctx(), signing.CallRecord{ID: callOf(refs), Credential: "credential", Refs: refs},
 			); err != nil {
 				return err
 			}

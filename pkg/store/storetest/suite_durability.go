@@ -63,9 +63,8 @@ var durabilityTests = []test{
 		f.restart()
 		ended := time.Now()
 		f.must(
-			f.SetStatus(
-				f.ctx(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: ended},
-			),
+			f.SetStatus(f.ctx(), op.ID, signing.StatusPending,
+				signing.StatusChange{Status: signing.StatusExecuted, Ended: ended}),
 		)
 		f.restart()
 		got, err := f.Operation(f.ctx(), op.ID)

@@ -89,9 +89,8 @@ var recordTests = []test{
 			}))
 		}
 		f.must(
-			f.SetStatus(
-				f.ctx(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
-			),
+			f.SetStatus(f.ctx(), op.ID, signing.StatusPending,
+				signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()}),
 		)
 		open, err := f.OpenFile(f.ctx(), op.ID, n.Contents[1])
 		f.must(err)
@@ -154,9 +153,8 @@ var recordTests = []test{
 	{name: "a reference stays used when the operation has ended", run: func(f *fixture) {
 		op := f.create("c", "ref", "a")
 		f.must(
-			f.SetStatus(
-				f.ctx(), op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()},
-			),
+			f.SetStatus(f.ctx(), op.ID, signing.StatusPending,
+				signing.StatusChange{Status: signing.StatusFailed, Ended: time.Now()}),
 		)
 		up := f.upload()
 		_, err := f.Create(f.ctx(), up, f.newOperation(up, "c", "ref", "b"))

@@ -21,14 +21,8 @@ var spoolTests = []test{
 		for i, want := range contents {
 			c := docs[i].Content
 			if c.Size != int64(len(want)) || c.SHA256 != sha256.Sum256([]byte(want)) {
-				f.Errorf(
-					"document %d: content = %d bytes, %x, want %d, %x",
-					i,
-					c.Size,
-					c.SHA256,
-					len(want),
-					sha256.Sum256([]byte(want)),
-				)
+				f.Errorf("document %d: content = %d bytes, %x, want %d, %x", i, c.Size, c.SHA256, len(want),
+					sha256.Sum256([]byte(want)))
 			}
 			sum, err := midstate(c.Midstate, "and more")
 			if whole := sha256.Sum256([]byte(want + "and more")); err != nil || !bytes.Equal(sum, whole[:]) {

@@ -16,20 +16,8 @@ func TestAutoscaling(t *testing.T) {
 	config := administrator(t)
 	want := func(want int32) {
 		t.Helper()
-		text, err := helm(
-			t,
-			"{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true}}",
-			"template",
-			release,
-			folder,
-			"--namespace",
-			namespace,
-			"--values",
-			"-",
-			"--dry-run=server",
-			"--kubeconfig",
-			config,
-		)
+		text, err := helm(t, "{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true}}", "template", release,
+			folder, "--namespace", namespace, "--values", "-", "--dry-run=server", "--kubeconfig", config)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,8 +116,7 @@ func wantSteadyLabels(t *testing.T, all []client.Object) {
 		}
 		for name := range labels {
 			if !slices.Contains(
-				[]string{"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"},
-				name,
+				[]string{"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"}, name,
 			) {
 				t.Errorf("pods of %s carry label %s", o.GetName(), name)
 			}
@@ -150,8 +149,7 @@ func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
 			continue
 		}
 		if !slices.ContainsFunc(
-			container.VolumeMounts,
-			func(m corev1.VolumeMount) bool { return strings.HasPrefix(path, m.MountPath+"/") },
+			container.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(path, m.MountPath+"/") },
 		) {
 			t.Errorf("%s is in no mounted folder", arg)
 		}

@@ -75,9 +75,7 @@ func wantControllerStarts(t *testing.T, all []client.Object) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(
-		t.Context(),
-		program,
+	cmd := exec.CommandContext(t.Context(), program,
 		find[*appsv1.Deployment](t, all, release+"-controller").Spec.Template.Spec.Containers[0].Args...)
 	cmd.Env = []string{"NAMESPACE=signing", "KUBECONFIG=" + os.DevNull}
 	if out, err := cmd.CombinedOutput(); err == nil || !bytes.Contains(out, []byte("find the cluster")) {
@@ -117,10 +115,8 @@ func TestPods(t *testing.T) {
 	wantProbe(t, "liveness", proxy.LivenessProbe, "/healthz", "management")
 	wantProbe(t, "readiness", proxy.ReadinessProbe, "/readyz", "management")
 	if p := proxy.StartupProbe; p.PeriodSeconds*p.FailureThreshold < 120 {
-		t.Errorf(
-			"a start may take %d s: the lock of a predecessor alone is waited for 60",
-			p.PeriodSeconds*p.FailureThreshold,
-		)
+		t.Errorf("a start may take %d s: the lock of a predecessor alone is waited for 60",
+			p.PeriodSeconds*p.FailureThreshold)
 	}
 	controller := find[*appsv1.Deployment](t, all, release+"-controller").Spec.Template.Spec.Containers[0]
 	wantProbe(t, "controller's liveness", controller.LivenessProbe, "/healthz", "health")
