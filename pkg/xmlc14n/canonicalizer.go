@@ -93,11 +93,7 @@ func (c *Canonicalizer) Token(t *Token) error {
 	case EndElement:
 		c.end(t)
 	case Leaf:
-		c.start(t)
-		if c.writes() {
-			c.out.extend(t.to, t.end)
-		}
-		c.leave(t.Depth)
+		c.leaf(t)
 	case Text:
 		if c.writes() {
 			c.text(t)
@@ -157,13 +153,6 @@ func (c *Canonicalizer) start(t *Token) {
 		c.out.extend(t.from, t.to)
 		return
 	}
-	if t.plain && !apex && c.ns.simpleLeaf(t) && c.ns.needs(&t.src.scope, t.binding) {
-		name := t.from + 1 + len(t.place.name)
-		c.out.extend(t.from, name)
-		c.out.bytes(t.src.scope.bindings[t.binding].text)
-		c.out.extend(name, t.to)
-		return
-	}
 	c.ns.start(t, apex)
 	if apex && !c.ns.exclusive && c.inherit(t) {
 		c.tag(t, c.attrs)
@@ -181,6 +170,30 @@ func (c *Canonicalizer) start(t *Token) {
 		return
 	}
 	c.out.extend(t.from, t.to)
+}
+
+// leaf writes a whole element that has only text.
+func (c *Canonicalizer) leaf(t *Token) {
+	if t.plain && c.writes() && c.cfg.Omit == nil {
+		if c.ns.complete(t) {
+			c.out.extend(t.from, t.end)
+			return
+		}
+		if c.ns.simpleLeaf(t) {
+			name := t.from + 1 + len(t.place.name)
+			c.out.extend(t.from, name)
+			if c.ns.needs(&t.src.scope, t.binding) {
+				c.out.bytes(t.src.scope.bindings[t.binding].text)
+			}
+			c.out.extend(name, t.end)
+			return
+		}
+	}
+	c.start(t)
+	if c.writes() {
+		c.out.extend(t.to, t.end)
+	}
+	c.leave(t.Depth)
 }
 
 // tag writes a start tag.

@@ -126,9 +126,9 @@ func (n *namespaces) needs(s *scope, i int) bool {
 }
 
 // simpleLeaf says whether only the name of a leaf can need a declaration. Nothing is inside a leaf,
-// so nobody has to know what it renders.
+// so nothing has to know what the leaf renders.
 func (n *namespaces) simpleLeaf(t *Token) bool {
-	if !n.exclusive || t.Kind != Leaf || t.binding == none {
+	if t.binding == none {
 		return false
 	}
 	for i := range t.Attrs {
