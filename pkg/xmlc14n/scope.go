@@ -182,14 +182,19 @@ func (s *scope) space(i int) []byte {
 	return s.bindings[i].uri
 }
 
-// takes says whether an element at the place, without attributes, certainly is allowed here.
-func (s *scope) takes(p *place) bool {
-	if p.prefixed > 0 {
-		if x := p.lookup(s); x == nil || x.top == none {
-			return false
-		}
+// admit returns the prefix of an element that starts at the place and declares nothing, or the
+// reason why it is refused.
+func (s *scope) admit(p *place) (*prefix, Reason) {
+	x := p.lookup(s)
+	switch {
+	case x == nil || x.top == none && p.prefixed > 0:
+		return nil, UndeclaredPrefix
+	case s.depth() >= maxDepth:
+		return nil, TooDeep
+	case len(s.arena)+s.nameBytes+len(p.name) > maxContextBytes:
+		return nil, ContextTooLarge
 	}
-	return s.depth() < maxDepth && len(s.arena)+s.nameBytes+len(p.name) < maxContextBytes
+	return x, ""
 }
 
 // check says which limit of the scope is exceeded, or "".

@@ -55,7 +55,12 @@ func (t *Tokenizer) startTag() error {
 		if p != nil {
 			i := t.pos + 1 + len(p.name)
 			if b[i] == '>' {
-				return t.bareTag(p, i+1, nil)
+				x, reason := t.scope.admit(p)
+				if reason != "" {
+					return t.fault(reason, t.pos)
+				}
+				t.bareTag(p, x, i+1, nil)
+				return nil
 			}
 			if t.tag.read(b, i) {
 				return t.fullTag(p)
@@ -83,20 +88,15 @@ func (t *Tokenizer) newPlace(name []byte, prefixed int) *place {
 
 // bareTag reports a start tag that has only a name, or attributes that need no look, and ends at
 // buf[to].
-func (t *Tokenizer) bareTag(p *place, to int, attrs []Attr) error {
+func (t *Tokenizer) bareTag(p *place, x *prefix, to int, attrs []Attr) {
 	tok := t.emitStart(p, to)
 	tok.close = to - 1
 	tok.Empty = false
 	tok.Attrs = attrs
 	tok.plain = true
-	if !t.resolveElement(p) {
-		return t.fault(UndeclaredPrefix, tok.from)
-	}
-	if reason := t.scope.check(); reason != "" {
-		return t.fault(reason, tok.from)
-	}
+	tok.binding = x.top
+	t.scope.innermost().binding = int32(x.top)
 	t.join()
-	return nil
 }
 
 // fullTag reports the start tag that t.tag has read.

@@ -98,17 +98,26 @@ func (t *Tokenizer) common() bool {
 		return true
 	}
 	p := guess(t.places.slot, b[pos+1:])
-	if p == nil || !t.scope.takes(p) {
+	if p == nil {
 		return false
 	}
 	i := pos + 1 + len(p.name)
-	if b[i] == '>' {
-		return t.bareTag(p, i+1, nil) == nil
+	var attrs []Attr
+	switch {
+	case b[i] == '>':
+		i++
+	case len(p.tail) > 0 && bytes.HasPrefix(b[i:], p.tail):
+		i += len(p.tail)
+		attrs = p.attrs
+	default:
+		return false
 	}
-	if len(p.tail) > 0 && bytes.HasPrefix(b[i:], p.tail) {
-		return t.bareTag(p, i+len(p.tail), p.attrs) == nil
+	x, reason := t.scope.admit(p)
+	if reason != "" {
+		return false
 	}
-	return false
+	t.bareTag(p, x, i, attrs)
+	return true
 }
 
 // advance puts the next token into t.token.
