@@ -137,7 +137,7 @@ func crashHelper() error {
 // about it.
 func crashContent(reference string, index int) []byte {
 	line := fmt.Sprintf("document %d of %s\n", index, reference)
-	return bytes.Repeat([]byte(line), 1+len(reference)*(index%7)*20)
+	return shapeOf(index).Original(bytes.Repeat([]byte(line), 1+len(reference)*(index%7)*20))
 }
 
 func crashSection(ref signing.Ref) []byte {
@@ -182,7 +182,7 @@ func crashOperation(ctx context.Context, s *store.Store, reference string, tell 
 	for i := range refs {
 		refs[i] = signing.Ref{Operation: op.ID, Index: i}
 		values[i] = fmt.Appendf(nil, "value of %v", refs[i])
-		results[i] = signing.DocumentResult{Ref: refs[i], Section: crashSection(refs[i])}
+		results[i] = signedAs(refs[i], len(crashContent(reference, i)), crashSection(refs[i]))
 	}
 	ended := time.Now()
 	if rand.IntN(2) == 0 {
@@ -350,8 +350,10 @@ func compareOperation(t *testing.T, s *store.Store, op signing.Operation, p prom
 		f, err := s.OpenFile(t.Context(), op.ID, d.Content)
 		compareFile(t, "document", d.Ref, f, err, crashContent(p.Reference, d.Index))
 		if d.State == signing.DocumentSigned {
-			f, _, err := s.OpenSection(t.Context(), d.Ref)
-			compareFile(t, "section", d.Ref, f, err, crashSection(d.Ref))
+			want := shapeOf(d.Index).Joined(crashContent(p.Reference, d.Index), crashSection(d.Ref))
+			if got, err := readJoined(t.Context(), s, d); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("signed document of %v = %d bytes, %v, want %d", d.Ref, len(got), err, len(want))
+			}
 		}
 		_, value, err := s.Prepared(t.Context(), d.Ref)
 		switch {

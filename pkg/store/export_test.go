@@ -13,6 +13,15 @@ import (
 // OnStep makes every write call f between its durable steps.
 func (c *Config) OnStep(f func(step string)) { c.onStep = f }
 
+// DecodePieces reads the text of a list of pieces.
+func DecodePieces(text string, original, section int64) (signing.Pieces, error) {
+	return decodePieces(text, original, section)
+}
+
+// EncodePieces returns the text of a list of pieces. It is empty for the list of a format that
+// appends.
+func EncodePieces(p signing.Pieces) string { return encodePieces(p) }
+
 // SetClock makes retention count ages with another clock.
 func (c *Config) SetClock(wall func() time.Time, mono func() time.Duration) {
 	c.clock = clock{wall, mono}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing/formattest"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
 
@@ -119,8 +120,29 @@ func (f *full) create(reference string, size int) (signing.Operation, error) {
 	if err != nil {
 		return signing.Operation{}, err
 	}
-	return f.Create(f.ctx, up, signing.NewOperation{ClientService: "c", Contents: []signing.Content{c},
-		Request: signing.Request{ExternalReference: reference, Documents: make([]signing.DocumentRequest, 1)}})
+	return f.Create(f.ctx, up, newOperation(reference, c))
+}
+
+func newOperation(reference string, contents ...signing.Content) signing.NewOperation {
+	n := signing.NewOperation{ClientService: "c", Contents: contents}
+	n.Request.ExternalReference, n.Request.Documents = reference, make([]signing.DocumentRequest, len(contents))
+	return n
+}
+
+// createShapes makes an operation with a document of every shape.
+func (f *full) createShapes(reference string) (op signing.Operation, contents [][]byte) {
+	up, err := f.NewUpload(f.ctx)
+	f.expect("NewUpload", err, "")
+	var uploaded []signing.Content
+	for _, shape := range formattest.Shapes {
+		contents = append(contents, shape.Original(make([]byte, 1000)))
+		c, err := up.Add(bytes.NewReader(contents[len(contents)-1]))
+		f.expect("Add", err, "")
+		uploaded = append(uploaded, c)
+	}
+	op, err = f.Create(f.ctx, up, newOperation(reference, uploaded...))
+	f.expect("Create", err, "")
+	return op, contents
 }
 
 // intake checks that a document that does not fit is refused as busy, and leaves room for the next
@@ -141,13 +163,17 @@ func (f *full) intake() {
 // journal checks that on a full disk every write fails as storage or busy and reads continue, and
 // that everything works when there is room again.
 func (f *full) journal() {
-	op, err := f.create("journal", 1000)
-	f.expect("Create", err, "")
-	refs := []signing.Ref{{Operation: op.ID}}
+	op, contents := f.createShapes("journal")
+	var refs []signing.Ref
+	var results []signing.DocumentResult
+	for i, content := range contents {
+		refs = append(refs, signing.Ref{Operation: op.ID, Index: i})
+		results = append(results, signedAs(refs[i], len(content), make([]byte, 200<<10))) // more than 1 MiB in all
+	}
 	docs, err := f.Documents(f.ctx, op.ID, 0, 1)
 	f.expect("Documents", err, "")
 	f.fill()
-	f.expect("SavePrepared on a full disk", f.SavePrepared(f.ctx, preparedFor(refs, 6<<20)), signing.KindStorage)
+	f.expect("SavePrepared on a full disk", f.SavePrepared(f.ctx, preparedFor(refs, 1<<20)), signing.KindStorage)
 	file, err := f.OpenFile(f.ctx, op.ID, docs[0].Content)
 	f.expect("OpenFile on a full disk", err, "")
 	if err == nil {
@@ -158,29 +184,41 @@ func (f *full) journal() {
 	f.expect("BeginCall", f.BeginCall(f.ctx, signing.CallRecord{ID: "call", Credential: "credential", Refs: refs}), "")
 	f.fill()
 	f.values(refs)
-	section := make([]byte, 1<<20)
-	f.expect("FinishDocuments on a full disk",
-		f.FinishDocuments(f.ctx, []signing.DocumentResult{{Ref: refs[0], Section: section}}), signing.KindStorage)
+	f.expect("FinishDocuments on a full disk", f.FinishDocuments(f.ctx, results), signing.KindStorage)
 	docs, err = f.Documents(f.ctx, op.ID, 0, 1)
 	f.expect("Documents on a full disk", err, "")
 	if len(docs) != 1 || docs[0].State != signing.DocumentValued {
 		f.wrong = append(f.wrong, fmt.Errorf("documents on a full disk = %v, want one that is valued", docs))
 	}
 	f.free()
-	f.expect("FinishDocuments", f.FinishDocuments(f.ctx, []signing.DocumentResult{{Ref: refs[0], Section: section}}), "")
-	file, _, err = f.OpenSection(f.ctx, refs[0])
-	f.expect("OpenSection", err, "")
-	if err == nil {
-		_ = file.Close()
-	}
+	f.expect("FinishDocuments", f.FinishDocuments(f.ctx, results), "")
+	f.signed(op.ID, contents, results)
 	f.expect("Check", f.Check(f.ctx), "")
 }
 
-// values checks that a signature value is stored on a full disk, in the room that was reserved for
-// it. Afterwards no call begins until there is room again.
+// signed compares the signed documents of an operation with what was stored.
+func (f *full) signed(id signing.ID, contents [][]byte, results []signing.DocumentResult) {
+	docs, err := f.Documents(f.ctx, id, 0, len(contents))
+	f.expect("Documents", err, "")
+	for i, d := range docs {
+		got, err := readJoined(f.ctx, f.Store, d)
+		want := shapeOf(i).Joined(contents[i], results[i].Section)
+		if err != nil || !bytes.Equal(got, want) {
+			err = fmt.Errorf("document %d has %d bytes, %w, want %d", i, len(got), errorOrNone(err), len(want))
+			f.wrong = append(f.wrong, err)
+		}
+	}
+}
+
+// values checks that signature values are stored on a full disk, in the room that was reserved for
+// them. Afterwards no call begins until there is room again.
 func (f *full) values(refs []signing.Ref) {
-	// The value is large enough to need room of its own. Otherwise it might fit into the WAL.
-	f.expect("EndCall on a full disk", f.EndCall(f.ctx, "call", [][]byte{make([]byte, 2<<20)}), "")
+	// The values are large enough to need room of their own. Otherwise they might fit into the WAL.
+	values := make([][]byte, len(refs))
+	for i := range values {
+		values[i] = make([]byte, 2<<20/len(refs))
+	}
+	f.expect("EndCall on a full disk", f.EndCall(f.ctx, "call", values), "")
 	f.fill()
 	f.expect("BeginCall without room",
 		f.BeginCall(f.ctx, signing.CallRecord{ID: "next", Credential: "credential", Refs: refs}), signing.KindStorage)

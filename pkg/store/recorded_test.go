@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,11 +83,15 @@ func wantRecorded(t *testing.T, s *store.Store, id signing.ID, section int64) {
 	if err != nil || !strings.HasPrefix(string(content), "%PDF-1.7\n") || !strings.HasSuffix(string(content), "%%EOF\n") {
 		t.Errorf("document of %s is %d bytes, %v; want the recorded PDF", id, len(content), err)
 	}
-	g, _, err := s.OpenSection(t.Context(), docs[0].Ref)
+	g, pieces, err := s.OpenSection(t.Context(), docs[0].Ref)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = g.Close() }()
+	appended := signing.Appended(329, section)
+	if !slices.Equal(pieces, appended) || !slices.Equal(docs[0].Pieces, appended) {
+		t.Errorf("signed document of %s is %v and %v, want the original and then the section", id, pieces, docs[0].Pieces)
+	}
 	if g.Size() != section {
 		t.Errorf("section of %s has %d bytes, want %d", id, g.Size(), section)
 	}

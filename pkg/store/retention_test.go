@@ -243,7 +243,7 @@ func TestRetentionBySizeOfMetadata(t *testing.T) {
 				if err := s.SavePrepared(t.Context(), preparedFor(refs, 10)); err != nil {
 					t.Error(err)
 				}
-				sign(t, s, refs, section)
+				sign(t, s, refs, 1<<10, section)
 				end(t, s, op, time.Now().Add(time.Duration(i-operations)*time.Minute))
 			}
 		})
@@ -313,7 +313,7 @@ func TestDiskStaysBounded(t *testing.T) {
 	}
 	look()
 	for from := 0; from < documents; from += 50 {
-		sign(t, s, refs[from:from+50], section)
+		sign(t, s, refs[from:from+50], size, section)
 		look()
 	}
 	if peak > bound {
@@ -325,15 +325,15 @@ func TestDiskStaysBounded(t *testing.T) {
 	t.Logf("peak %d KiB, payload %d KiB, allowed %d KiB", peak>>10, documents*size>>10, bound>>10)
 }
 
-// sign takes prepared documents to signed.
-func sign(t *testing.T, s signing.Store, refs []signing.Ref, section int) {
+// sign takes prepared documents to signed, with all shapes in turn.
+func sign(t *testing.T, s signing.Store, refs []signing.Ref, documentSize, section int) {
 	t.Helper()
 	call := fmt.Sprint(refs[0])
 	values := make([][]byte, len(refs))
 	results := make([]signing.DocumentResult, len(refs))
 	for i, ref := range refs {
 		values[i] = make([]byte, 256)
-		results[i] = signing.DocumentResult{Ref: ref, Section: make([]byte, section)}
+		results[i] = signedAs(ref, documentSize, make([]byte, section))
 	}
 	err := errors.Join(s.BeginCall(t.Context(), signing.CallRecord{ID: call, Credential: "credential", Refs: refs}),
 		s.EndCall(t.Context(), call, values), s.FinishDocuments(t.Context(), results))

@@ -105,7 +105,7 @@ func TestShareCountsSections(t *testing.T) {
 		if err := s.SavePrepared(t.Context(), preparedFor(refs, 10)); err != nil {
 			t.Fatal(err)
 		}
-		sign(t, s, refs, section*(1+i%2)) // in the database, and behind the documents
+		sign(t, s, refs, len("tiny"), section*(1+i%2)) // in the database, and behind the documents
 		end(t, s, op, time.Now().Add(time.Duration(i-100)*time.Minute))
 		crafted = append(crafted, op)
 	}

@@ -87,3 +87,17 @@ func TestLaterDatabase(t *testing.T) {
 		t.Errorf("Open = %v, want a refusal that names the version", err)
 	}
 }
+
+// queryInt reads one number from the database of a store that is closed.
+func queryInt(t *testing.T, folder, query string) (n int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(folder, "metadata.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.QueryRow(query).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

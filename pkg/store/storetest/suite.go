@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) signing.Store, o Options) {
 		tests []test
 	}{
 		{"spool", spoolTests}, {"records", recordTests}, {"journal", journalTests}, {"calls", callTests},
+		{"shapes", shapeTests},
 		{"concurrency", concurrencyTests},
 		{"durability", durabilityTests},
 	} {
