@@ -45,6 +45,11 @@ func declare(s *settings) *flag.FlagSet {
 	text(&c.StatefulSet, "statefulset", "", "`NAME` of the proxy's StatefulSet; required")
 	text(&c.ClientsSecret, "clients-secret", "",
 		"`NAME` of the rendered Secret; default: name of the StatefulSet with -clients")
+	text(&c.TokenKeySecret, "token-key-secret", "",
+		"`NAME` of the Secret with a copy of the token key; default: name of the StatefulSet with -token-key")
+	f.Func("providers", "`NAME[,NAME...]` of the configured providers; a client Secret that names another is refused; "+
+		"default: every name is accepted",
+		func(names string) error { c.Providers = append([]string{}, split(names)...); return nil })
 	text(&c.EndpointsConfigMap, "endpoints-configmap", "",
 		"`NAME` of the ConfigMap of endpoints; default: name of the StatefulSet with -endpoints")
 	text(&c.HeadlessService, "headless-service", "",
@@ -62,6 +67,11 @@ func declare(s *settings) *flag.FlagSet {
 	text(&s.logFormat, "log.format", logJSON, "`FORM` of the log lines on standard error: json or text")
 	f.BoolVar(&s.version, "version", false, "print the version")
 	return f
+}
+
+// split returns the names in a list with commas.
+func split(names string) []string {
+	return strings.FieldsFunc(names, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // declareEndpoint declares the flags of the endpoints.
@@ -143,7 +153,7 @@ func (s *settings) complete() {
 		name   *string
 		suffix string
 	}{
-		{&c.ClientsSecret, "-clients"}, {&c.EndpointsConfigMap, "-endpoints"},
+		{&c.ClientsSecret, "-clients"}, {&c.TokenKeySecret, "-token-key"}, {&c.EndpointsConfigMap, "-endpoints"},
 		{&c.HeadlessService, "-headless"}, {&c.Lease, "-controller"},
 	} {
 		if *one.name == "" {

@@ -10,6 +10,7 @@ type Config struct {
 	Namespace          string
 	StatefulSet        string // of the proxy; it owns the objects that the controller creates
 	ClientsSecret      string // the Secret that is rendered from the Secrets of client services
+	TokenKeySecret     string // keeps a copy of the key that signs tokens
 	EndpointsConfigMap string // lists the instances and their endpoints
 	HeadlessService    string // gives the pods of the proxy their DNS names
 
@@ -19,6 +20,10 @@ type Config struct {
 	LeaderElect bool
 	Lease       string
 	Deployment  string
+
+	// Providers are the names of the configured providers. nil = not known; every name is accepted
+	// then.
+	Providers []string
 
 	Endpoint Endpoint
 

@@ -178,6 +178,8 @@ func setup(mgr ctrl.Manager, config Config, registered prometheus.Registerer) er
 		Namespace:      config.Namespace,
 		StatefulSet:    config.StatefulSet,
 		RenderedSecret: config.ClientsSecret,
+		TokenKeySecret: config.TokenKeySecret,
+		Providers:      config.Providers,
 		Metrics:        registered,
 	}); err != nil {
 		return err

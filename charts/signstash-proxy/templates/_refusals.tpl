@@ -27,6 +27,8 @@ config: set config
 namespace: the controller works in the namespace of the release
 statefulset: the chart names it
 clients-secret: the rights of the controller name it
+token-key-secret: the rights of the controller name it
+providers: the chart reads them from config.providers
 endpoints-configmap: the rights of the controller name it
 headless-service: the chart names it
 lease: the rights of the controller name it

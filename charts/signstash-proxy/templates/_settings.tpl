@@ -95,3 +95,10 @@ helm.sh/hook: pre-install,pre-upgrade
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 helm.sh/hook-weight: {{ . | quote }}
 {{- end }}
+
+{{/* Names of the configured providers, separated by commas. */}}
+{{- define "signstash-proxy.providers" -}}
+{{- $names := list -}}
+{{- range (include "signstash-proxy.config" . | fromYaml).providers }}{{ $names = append $names .name }}{{ end -}}
+{{ join "," $names }}
+{{- end }}

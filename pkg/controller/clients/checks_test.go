@@ -115,3 +115,14 @@ func (w *world) staysAway() {
 		w.t.Errorf("the rendered Secret is back, of %v, %v", s.OwnerReferences, err)
 	}
 }
+
+// eventuallyTold waits until that many events on a Secret were reported.
+func (w *world) eventuallyTold(name string, want int) {
+	w.t.Helper()
+	testenv.Eventually(w.t, func() error {
+		if got := w.told(name); got != want {
+			return fmt.Errorf("%d events on %s were told, want %d", got, name, want)
+		}
+		return nil
+	})
+}

@@ -48,6 +48,15 @@ func TestFaults(t *testing.T) {
 			data{"clientId": marker, "secret": "s", "PreviousSecret": marker},
 			"PreviousSecret: unknown key; did you mean previousSecret?",
 		},
+		"id-case": {data{"clientID": marker, "secret": "s"}, "clientID: unknown key; did you mean clientId?"},
+		"underscore": {
+			data{"clientId": marker, "secret": "s", "previous_secret": marker},
+			"previous_secret: unknown key; did you mean previousSecret?",
+		},
+		"dash": {
+			data{"clientId": marker, "secret": "s", "previous-secret": marker},
+			"previous-secret: unknown key; did you mean previousSecret?",
+		},
 		"config-json": {
 			data{"clientId": marker, "secret": "s", "config": "{" + marker},
 			"config: not JSON at line 1, column 2",
@@ -78,8 +87,8 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	w.stays(data{})
-	if got := w.gauge("signstash_controller_client_secrets_refused", "InvalidClientService"); got != 17 {
-		t.Errorf("the metric counts %v refused Secrets, want 17", got)
+	if got := w.gauge("signstash_controller_client_secrets_refused", "InvalidClientService"); got != 20 {
+		t.Errorf("the metric counts %v refused Secrets, want 20", got)
 	}
 }
 

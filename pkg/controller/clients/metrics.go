@@ -18,7 +18,7 @@ type metrics struct {
 }
 
 // reasons are the values that the metric of refused Secrets always has, also while they are 0.
-var reasons = [...]string{reasonInvalid, reasonDuplicate, reasonTooLarge}
+var reasons = [...]string{reasonInvalid, reasonDuplicate, reasonTooLarge, reasonProvider}
 
 func newMetrics() *metrics {
 	return &metrics{
@@ -33,7 +33,7 @@ func newMetrics() *metrics {
 		refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "signstash_controller_client_secrets_refused",
 			Help: "Secrets that are not rendered with their current content, by reason: " +
-				"InvalidClientService, DuplicateClientID or TooLarge.",
+				"InvalidClientService, DuplicateClientID, TooLarge or UnknownProvider.",
 		}, []string{"reason"}),
 		writes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "signstash_controller_rendered_writes_total",

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"fmt"
 	"reflect"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -93,17 +94,22 @@ func (p *plan) applyWithinLimit(sources []*source, previous map[types.UID]entry,
 			switch growth := reached.growth(e); {
 			case growth > 0 && !growing:
 			case growth > 0 && reached.bytes+growth > limit:
-				p.faults[s.uid()] = fault{
-					reasonTooLarge,
-					"the Secret does not fit, because all client services together may take 1 MiB; " +
-						"the last rendered version is kept",
-				}
+				p.faults[s.uid()] = tooLarge(growth, limit-reached.bytes, limit)
 			default:
 				reached.put(e)
 			}
 		}
 	}
 	return reached.entries
+}
+
+// tooLarge is the fault of a Secret that needs more bytes than are left. No setting raises the
+// limit, because it is that of a Secret of Kubernetes.
+func tooLarge(needed, left, limit int) fault {
+	const text = "the Secret does not fit: it needs %d bytes more, and %d are left of the %d that " +
+		"all client services may take together in the rendered Secret (1 MiB, the limit of Kubernetes); " +
+		"the last rendered version is kept"
+	return fault{reasonTooLarge, fmt.Sprintf(text, needed, max(left, 0), limit)}
 }
 
 // layout is a set of entries with its size and with the id that each Secret holds.

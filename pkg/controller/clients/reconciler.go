@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
-	"github.com/signstash-proxy/signstash-proxy/pkg/tokenkey"
 )
 
 // awaitOwner is the time between look-ups of the StatefulSet that will own the rendered Secret.
@@ -93,7 +91,7 @@ func (r *reconciler) owner(ctx context.Context) (*metav1.PartialObjectMetadata, 
 // render updates the rendered Secret and returns its resourceVersion.
 func (r *reconciler) render(ctx context.Context, owner *metav1.PartialObjectMetadata) (string, error) {
 	logger := log.FromContext(ctx)
-	current, err := r.rendered(ctx)
+	current, err := r.read(ctx, r.config.RenderedSecret)
 	if err != nil {
 		return "", err
 	}
@@ -107,44 +105,40 @@ func (r *reconciler) render(ctx context.Context, owner *metav1.PartialObjectMeta
 	if err := r.cached.List(ctx, &secrets, here, client.UnsafeDisableDeepCopy); err != nil {
 		return "", fmt.Errorf("list Secrets of client services: %w", err)
 	}
-	sources := newSources(secrets.Items)
+	sources := newSources(secrets.Items, r.config.Providers)
 	p := newPlan(sources, r.last, maxEntriesBytes)
-	data, err := encode(p.entries, tokenKey(current.Data, logger))
+	r.reporter.report(sources, p.faults)
+	key, err := r.tokenKey(ctx, owner, current)
 	if err != nil {
 		return "", err
 	}
-	r.reporter.report(sources, p.faults)
+	data, err := encode(p.entries, key)
+	if err != nil {
+		return "", err
+	}
 	version, err := r.write(ctx, owner, current, data)
 	if err != nil {
 		return "", err
 	}
+	r.reporter.accept(sources, p, r.last)
 	r.last = p.entries
 	r.metrics.rendered(len(p.entries), data, p.faults)
 	return version, nil
 }
 
-// rendered reads the rendered Secret. If it does not exist, the result has only namespace and name.
-func (r *reconciler) rendered(ctx context.Context) (*corev1.Secret, error) {
-	key := client.ObjectKey{Namespace: r.config.Namespace, Name: r.config.RenderedSecret}
+// read reads one of the Secrets that this controller writes. If it does not exist, the result has
+// only namespace and name.
+func (r *reconciler) read(ctx context.Context, name string) (*corev1.Secret, error) {
+	key := client.ObjectKey{Namespace: r.config.Namespace, Name: name}
 	secret := &corev1.Secret{}
 	err := r.direct.Get(ctx, key, secret)
 	if apierrors.IsNotFound(err) {
 		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read rendered Secret: %w", err)
+		return nil, fmt.Errorf("read Secret %s: %w", name, err)
 	}
 	return secret, nil
-}
-
-// tokenKey returns the token signing key in data, or a new one if there is none.
-func tokenKey(data map[string][]byte, logger logr.Logger) []byte {
-	content := data[tokenkey.FileName]
-	if _, err := tokenkey.Parse(content); err == nil {
-		return content
-	}
-	logger.Info("made a token signing key; running instances accept tokens of the previous key until they expire")
-	return tokenkey.New()
 }
 
 // write creates or updates the rendered Secret if it differs from data and owner, and returns its
@@ -153,17 +147,13 @@ func (r *reconciler) write(
 	ctx context.Context, owner client.Object, current *corev1.Secret, data map[string][]byte,
 ) (string, error) {
 	owners := kube.OwnedBy(owner)
-	if reflect.DeepEqual(current.Data, data) && reflect.DeepEqual(current.OwnerReferences, owners) {
+	if reflect.DeepEqual(current.Data, data) && reflect.DeepEqual(current.OwnerReferences, owners) && !rotates(current) {
 		return current.ResourceVersion, nil
 	}
 	next := current.DeepCopy()
 	next.Data, next.OwnerReferences = data, owners
-	write := func() error { return r.cached.Update(ctx, next) }
-	if current.ResourceVersion == "" {
-		next.Type = corev1.SecretTypeOpaque
-		write = func() error { return r.cached.Create(ctx, next) }
-	}
-	if err := write(); err != nil {
+	delete(next.Annotations, RotateAnnotation)
+	if err := r.put(ctx, next); err != nil {
 		return "", fmt.Errorf("write rendered Secret: %w", err)
 	}
 	r.metrics.writes.Inc()

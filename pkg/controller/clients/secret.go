@@ -31,22 +31,34 @@ const (
 
 var secretKeys = [...]string{idKey, secretKey, previousSecretKey, configKey}
 
-// known returns the key that equals key when the case of letters is ignored, and false if there is
-// none.
+// known returns the key that is meant by key: the one that is equal when the case of letters,
+// dashes, underscores and dots are ignored. It returns false if there is none.
 func known(key string) (string, bool) {
-	k := suggest.IgnoringCase(key, secretKeys[:])
-	return k, k != ""
+	plain := strings.NewReplacer("-", "", "_", "", ".", "").Replace(key)
+	for _, k := range secretKeys {
+		if strings.EqualFold(k, plain) {
+			return k, true
+		}
+	}
+	return "", false
 }
 
 // fault says why a Secret is not rendered with its current content. It holds no value of the
 // Secret. The zero fault means that there is no fault.
 type fault struct{ reason, text string }
 
+// same reports whether f is reported already if other was. How many bytes are missing changes with
+// every other Secret and is not reported again.
+func (f fault) same(other fault) bool {
+	return f == other || f.reason == reasonTooLarge && other.reason == reasonTooLarge
+}
+
 // Reasons of events.
 const (
 	reasonInvalid   = "InvalidClientService"
 	reasonDuplicate = "DuplicateClientID"
 	reasonTooLarge  = "TooLarge"
+	reasonProvider  = "UnknownProvider"
 	reasonAccepted  = "Accepted"
 )
 
@@ -67,22 +79,29 @@ func byAge(a, b *source) int {
 }
 
 // newSources reads Secrets and returns them with the oldest first. It skips Secrets that are being
-// deleted.
-func newSources(secrets []corev1.Secret) []*source {
+// deleted. providers are the names of the configured providers; nil = not known.
+func newSources(secrets []corev1.Secret, providers []string) []*source {
 	sources := make([]*source, 0, len(secrets))
 	for i := range secrets {
 		if secrets[i].DeletionTimestamp.IsZero() {
-			sources = append(sources, newSource(&secrets[i]))
+			sources = append(sources, newSource(&secrets[i], providers))
 		}
 	}
 	slices.SortFunc(sources, byAge)
 	return sources
 }
 
-func newSource(object *corev1.Secret) *source {
+func newSource(object *corev1.Secret, providers []string) *source {
 	client, err := parse(object.Data)
 	if err != nil {
 		return &source{object: object, fault: fault{reasonInvalid, kube.Note(describe(err))}}
+	}
+	if providers != nil && client.Provider != "" && !slices.Contains(providers, client.Provider) {
+		text := "config.provider: no provider of this name is configured; there is none"
+		if len(providers) > 0 {
+			text = "config.provider: no provider of this name is configured; there are " + strings.Join(providers, ", ")
+		}
+		return &source{object: object, fault: fault{reasonProvider, kube.Note(text)}}
 	}
 	return &source{object: object, client: client}
 }
@@ -109,18 +128,19 @@ func parse(data map[string][]byte) (*clientservice.ClientService, error) {
 }
 
 // checkKeys refuses data without an id, and keys that differ from one of ours only in the case of
-// letters. It ignores other keys, because they belong to somebody else.
+// letters, dashes, underscores or dots. It ignores other keys, because they belong to somebody
+// else.
 func checkKeys(data map[string][]byte) error {
+	for _, key := range slices.Sorted(maps.Keys(data)) { // in order, so that the same fault gives the same text
+		if meant, ok := known(key); ok && meant != key {
+			return fmt.Errorf("%s: unknown key%s", key, suggest.Text(meant))
+		}
+	}
 	if len(data[idKey]) == 0 {
 		return errors.New("clientId: is missing or empty")
 	}
 	if !utf8.Valid(data[idKey]) {
 		return errors.New("clientId: is not UTF-8")
-	}
-	for _, key := range slices.Sorted(maps.Keys(data)) { // in order, so that the same fault gives the same text
-		if meant, ok := known(key); ok && meant != key {
-			return fmt.Errorf("%s: unknown key%s", key, suggest.Text(meant))
-		}
 	}
 	return nil
 }

@@ -25,11 +25,17 @@ import (
 // name is the name of the controller in logs, metrics and events.
 const name = "signstash-clients"
 
-// Config names the objects that are read and written. All fields except Metrics are required.
+// Config names the objects that are read and written. All fields except Metrics and Providers are
+// required.
 type Config struct {
 	Namespace      string // of all objects below and of the Secrets of client services
 	StatefulSet    string // of the proxy; it owns the rendered Secret, and its pods are touched after a write
 	RenderedSecret string
+	// TokenKeySecret keeps a copy of the key that signs tokens.
+	TokenKeySecret string
+	// Providers are the names of the configured providers. nil = not known; every name is then
+	// accepted.
+	Providers []string
 
 	Metrics prometheus.Registerer // nil = none
 }

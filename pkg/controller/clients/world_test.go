@@ -33,6 +33,7 @@ func TestMain(m *testing.M) { os.Exit(server.Run(m)) }
 
 const (
 	renderedName = "proxy-clients"
+	copyName     = "proxy-token-key"
 	ownerName    = "proxy"
 )
 
@@ -44,6 +45,7 @@ type world struct {
 	namespace string
 	metrics   *prometheus.Registry
 	stop      func()
+	providers []string // names of the configured providers; nil = not known
 
 	ownerReads atomic.Int64 // how often the controllers have requested the StatefulSet
 }
@@ -82,7 +84,8 @@ func (w *world) start() {
 	}
 	w.metrics = prometheus.NewRegistry()
 	err = clients.Setup(mgr, clients.Config{
-		Namespace: w.namespace, StatefulSet: ownerName, RenderedSecret: renderedName, Metrics: w.metrics,
+		Namespace: w.namespace, StatefulSet: ownerName, RenderedSecret: renderedName, TokenKeySecret: copyName,
+		Providers: w.providers, Metrics: w.metrics,
 	})
 	if err != nil {
 		w.t.Fatalf("Setup: %v", err)
