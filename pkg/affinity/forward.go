@@ -50,8 +50,6 @@ const (
 	maxHeaderBytes = 64 << 10
 	// httpsPort is the port where only TLS is spoken.
 	httpsPort = 443
-	// retryAfter is when a missing instance may be back. A restart takes about this long.
-	retryAfter = 10 * time.Second
 )
 
 // Mode says what an instance does with a request for an operation of another instance.
@@ -214,8 +212,9 @@ func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, t
 		// yet.
 		f.outcomes.WithLabelValues("silent").Inc()
 		busy := signing.Errorf(signing.KindBusy, "instance %s does not know the credential yet", to.Name)
-		return false, busy.Retryable(retryAfter)
+		return false, busy.Retryable(f.peers.silences.noAnswer(to.Ordinal))
 	}
+	f.peers.silences.answered(to.Ordinal)
 	f.outcomes.WithLabelValues("answered").Inc()
 	return true, a.relay(w)
 }
@@ -263,11 +262,15 @@ func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (a
 func (f *Forwarder) ask(
 	ctx context.Context, cancel func(), q question, to *Published, limit time.Duration,
 ) (*answer, error) {
+	timer := newAnswerTimer(limit, cancel)
 	silent := func(cause error) error {
 		f.outcomes.WithLabelValues("silent").Inc()
-		return signing.Errorf(signing.KindBusy, "instance %s does not answer", to.Name).Because(cause).Retryable(retryAfter)
+		busy := signing.Errorf(signing.KindBusy, "instance %s does not answer", to.Name).Because(cause)
+		if ctx.Err() != nil && !timer.expired.Load() { // the client is gone, which says nothing about the peer
+			return busy.Retryable(minRetryAfter)
+		}
+		return busy.Retryable(f.peers.silences.noAnswer(to.Ordinal))
 	}
-	timer := newAnswerTimer(limit, cancel)
 	req, pass, err := f.request(ctx, q, to, timer)
 	if err != nil || to.Internal == "" {
 		timer.end()
@@ -297,8 +300,9 @@ func (f *Forwarder) ask(
 		err = f.proofs.check(pass, to, resp)
 	}
 	if err != nil {
+		err = silent(err)
 		a.end()
-		return nil, silent(err)
+		return nil, err
 	}
 	return a, nil
 }

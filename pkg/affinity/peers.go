@@ -15,6 +15,7 @@ type peers struct {
 	ordinal  int    // of this instance
 	name     string // of this instance
 	outcomes *prometheus.CounterVec
+	silences silences
 }
 
 // owner returns the instance that holds an operation. See Forwarder.Owner.
@@ -66,13 +67,15 @@ func (p *peers) expected() (peers []Published, err error) {
 // noDirectory is the error while the other instances are not known yet.
 func (p *peers) noDirectory() error {
 	p.outcomes.WithLabelValues("silent").Inc()
-	return signing.Errorf(signing.KindBusy, "the list of the other instances could not be read yet").Retryable(retryAfter)
+	return signing.Errorf(signing.KindBusy, "the list of the other instances could not be read yet").
+		Retryable(p.silences.noAnswer(unreadDirectory))
 }
 
 // missing is the error for an instance that must be asked and cannot be reached.
 func (p *peers) missing(ordinal int) error {
 	p.outcomes.WithLabelValues("silent").Inc()
-	return signing.Errorf(signing.KindBusy, "instance %s does not answer", p.nameOf(ordinal)).Retryable(retryAfter)
+	return signing.Errorf(signing.KindBusy, "instance %s does not answer", p.nameOf(ordinal)).
+		Retryable(p.silences.noAnswer(ordinal))
 }
 
 // nameOf returns the name of the instance with that ordinal, even if its address is not known. The

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -93,10 +94,18 @@ type answerTimer struct {
 	mu    sync.Mutex
 	timer *time.Timer
 	over  bool
+	// expired is true once the timer has cancelled the question. It tells that from a client that has
+	// gone away.
+	expired atomic.Bool
 }
 
 func newAnswerTimer(limit time.Duration, cancel func()) *answerTimer {
-	return &answerTimer{limit: limit, timer: time.AfterFunc(limit, cancel)}
+	t := &answerTimer{limit: limit}
+	t.timer = time.AfterFunc(limit, func() {
+		t.expired.Store(true)
+		cancel()
+	})
+	return t
 }
 
 // end stops the timer permanently. Later calls of set do nothing, because the transport may

@@ -158,19 +158,20 @@ func (f *Forwarder) askOne(ctx context.Context, cancel func(), q question, peer 
 		return reply{err: err}
 	}
 	if a.StatusCode < http.StatusBadRequest {
+		f.peers.silences.answered(peer.Ordinal)
 		return reply{peer: peer, answer: a}
 	}
 	defer a.end()
 	a.skip(min(limit, answerTimeout))
 	if a.StatusCode == http.StatusNotFound {
+		f.peers.silences.answered(peer.Ordinal)
 		f.outcomes.WithLabelValues("unknown").Inc()
 		return reply{}
 	}
 	f.outcomes.WithLabelValues("silent").Inc()
 	cause := fmt.Errorf("it answered with status %d", a.StatusCode)
-	return reply{
-		err: signing.Errorf(signing.KindBusy, "instance %s cannot say", peer.Name).Because(cause).Retryable(retryAfter),
-	}
+	busy := signing.Errorf(signing.KindBusy, "instance %s cannot say", peer.Name).Because(cause)
+	return reply{err: busy.Retryable(f.peers.silences.noAnswer(peer.Ordinal))}
 }
 
 // discard receives n replies that are no longer needed and ends their answers.
