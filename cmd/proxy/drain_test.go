@@ -130,3 +130,49 @@ func terminate(t *testing.T, p *testProxy) {
 		t.Fatal(err)
 	}
 }
+
+// TestDrainAnswersPeers asks one of three instances to stop. During its delay, and while it finishes
+// its running work after the delay, it still tells the others which keys it knows. So they accept
+// new keys, and nothing is signed twice. A repetition of a key that it knows is answered during the
+// delay, and refused afterwards.
+func TestDrainAnswersPeers(t *testing.T) {
+	t.Parallel()
+	for name, flag := range map[string]string{
+		"in the delay": "--shutdown.delay=1h", "after the delay": "--shutdown.grace=10m",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			remote := newRemoteSide(t, service.Options{})
+			f := newFleet(t, remote, flag)
+			keyed := func(i int, key string) reply {
+				return f.call(t, i, http.MethodPost, "document/sign/async/base64", signBody(t, key), "Idempotency-Key", key)
+			}
+			id := f.signed(t, 1, "done")
+			remote.Hold()
+			defer remote.Release()
+			keyed(1, "known").want(t, "a request with a key", http.StatusAccepted)
+			terminate(t, f.proxies[1])
+			until(t, "it is stopping", func() bool { code, _ := readyz(t, f.proxies[1]); return code != http.StatusOK })
+			if name == "after the delay" {
+				n := 0
+				until(t, "it refuses new requests", func() bool {
+					n++
+					return f.call(t, 1, http.MethodPost, "document/sign/async/base64", signBody(t, fmt.Sprint("late ", n))).
+						status == http.StatusServiceUnavailable
+				})
+			}
+			for _, i := range []int{0, 2} {
+				keyed(i, fmt.Sprint("new ", i)).want(t, "a new key", http.StatusAccepted)
+				again := keyed(i, "known")
+				if name == "after the delay" {
+					again.want(t, "a repetition", http.StatusServiceUnavailable, "stopping")
+				} else if again.want(t, "a repetition", http.StatusAccepted); again.header.Get("Idempotent-Replayed") != "true" {
+					t.Errorf("the repetition at instance %d is not marked", i)
+				}
+				f.call(t, i, http.MethodGet, "operation/status/"+id, "").want(t, "its operation", http.StatusOK, `"EXECUTED"`)
+				f.call(t, i, http.MethodGet, "operation/status/withExternalReference/none", "").
+					want(t, "an unknown reference", http.StatusNotFound)
+			}
+		})
+	}
+}
