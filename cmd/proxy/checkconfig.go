@@ -162,8 +162,9 @@ func (c *checker) instances() error {
 	listen := netip.AddrPortFrom(host, uint16(cmp.Or(cfg.Server.Port, 1))) // port 0 becomes any port
 	p.instances, err = openInstances(cfg, listen, cfg.Server.Certificate != "", p.log, p.registry)
 	files := affinity.FilesConfig{
-		EndpointFile: cfg.Affinity.EndpointFile, PeersFile: cfg.Affinity.PeersFile, Instance: cfg.Affinity.InstanceUID,
-		Guess: affinity.Endpoint{Name: cfg.InstanceName, Ordinal: cfg.InstanceOrdinal}, Log: p.log,
+		EndpointFile: cfg.Affinity.EndpointFile, PeersFile: cfg.Affinity.PeersFile,
+		Identity: affinity.NewIdentity(cfg.Affinity.InstanceUID),
+		Guess:    affinity.Endpoint{Name: cfg.InstanceName, Ordinal: cfg.InstanceOrdinal}, Log: p.log,
 	}
 	return errors.Join(err, affinity.CheckFiles(files))
 }

@@ -131,10 +131,10 @@ func terminate(t *testing.T, p *testProxy) {
 	}
 }
 
-// TestDrainAnswersPeers asks one of three instances to stop. During its delay, and while it finishes
-// its running work after the delay, it still tells the others which keys it knows. So they accept
-// new keys, and nothing is signed twice. A repetition of a key that it knows is answered during the
-// delay, and refused afterwards.
+// TestDrainAnswersPeers asks one of three instances to stop. During its delay, and while it
+// finishes its running work after the delay, it still tells the others which keys it knows. So they
+// accept new keys, and nothing is signed twice. A repetition of a key that it knows is answered
+// during the delay, and refused afterwards.
 func TestDrainAnswersPeers(t *testing.T) {
 	t.Parallel()
 	for name, flag := range map[string]string{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"path/filepath"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,9 +13,11 @@ import (
 
 // instances knows the addresses of this instance and of the other instances.
 type instances struct {
+	identity  *affinity.Identity
 	files     *affinity.Files
 	forwarder *affinity.Forwarder
 	forward   affinity.Mode
+	log       logr.Logger
 }
 
 // openInstances determines the address at which clients reach this instance, as far as it is known
@@ -34,9 +37,9 @@ func openInstances(
 	if cfg.Server.HostPort != "" {
 		endpointFile = ""
 	}
-	i := &instances{forward: c.Forward}
+	i := &instances{identity: affinity.NewIdentity(c.InstanceUID), forward: c.Forward, log: log}
 	i.files, err = affinity.NewFiles(affinity.FilesConfig{
-		EndpointFile: endpointFile, PeersFile: c.PeersFile, Instance: c.InstanceUID, Guess: guess,
+		EndpointFile: endpointFile, PeersFile: c.PeersFile, Identity: i.identity, Guess: guess,
 		Log: log, Registerer: r,
 	})
 	if err != nil {
@@ -60,6 +63,22 @@ func openInstances(
 			"give all instances the same --token.signing.key, or certificates of --affinity.peers.ca-file")
 	}
 	return i, nil
+}
+
+// recordRun records this run in the open state folder, whose identity is state. Peers may still
+// know this instance as an earlier run with the same folder, and it then answers as that run.
+// Without a shared key nobody can prove who asks, so only this run counts.
+func (i *instances) recordRun(cfg config.Config, state string) {
+	run := affinity.Run{Instance: cfg.Affinity.InstanceUID, Ordinal: cfg.InstanceOrdinal}
+	earlier, err := affinity.RecordRun(filepath.Join(cfg.StateFolder, affinity.RunsFile), state, run)
+	if err != nil {
+		// The instance works without the list. Only peers with an old peers file do not reach it.
+		i.log.Error(err, "could not record this run in the state folder")
+	}
+	if cfg.Server.TokenSigningKey == "" {
+		earlier = nil
+	}
+	i.identity.Opened(state, earlier)
 }
 
 // endpoint returns the address at which clients reach this instance.

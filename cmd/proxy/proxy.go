@@ -10,7 +10,6 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/api"
 	"github.com/signstash-proxy/signstash-proxy/pkg/callback"
 	"github.com/signstash-proxy/signstash-proxy/pkg/certreload"
@@ -127,10 +126,13 @@ func (p *proxy) listen(ctx context.Context) (err error) {
 	return err
 }
 
-// openState opens the state folder.
+// openState opens the state folder and finds out which earlier runs had it.
 func (p *proxy) openState(ctx context.Context) (err error) {
-	p.state, err = openStateFolder(ctx, p.cfg, p.log)
-	return err
+	if p.state, err = openStateFolder(ctx, p.cfg, p.log); err != nil {
+		return err
+	}
+	p.instances.recordRun(p.cfg, p.state.store.Instance())
+	return nil
 }
 
 // openManagement makes the handlers of the management port.
@@ -157,7 +159,7 @@ func (p *proxy) openAPI(context.Context) error {
 		Endpoint:           p.instances.endpoint,
 		Published:          p.instances.published,
 		Forwarder:          p.instances.forwarder,
-		Identity:           affinity.Identity(p.cfg.Affinity.InstanceUID),
+		Identity:           p.instances.identity,
 		Reading:            p.state.store.Reading,
 		Log:                p.log.WithName("api"),
 		Registerer:         p.registry,

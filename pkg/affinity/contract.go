@@ -23,7 +23,8 @@ const (
 type Published struct {
 	Name    string `json:"name"`    // of the instance: the name of its pod. Its answers carry this name (InstanceHeader)
 	Ordinal int    `json:"ordinal"` // 0 to 1023
-	// Instance identifies this run: it is the pod's UID. Another pod may reuse the address.
+	// Instance identifies a run of the instance: it is the pod's UID. Another pod may reuse the
+	// address. A later run with the same ordinal and state folder answers as this run (Identity).
 	Instance string `json:"instance"`
 	Host     string `json:"host"` // where clients reach it; an IPv6 address without brackets
 	Port     int    `json:"port"`

@@ -24,8 +24,9 @@ const (
 	// ForwardedHeader of a request names the instance that forwarded it. A forwarded request is not
 	// forwarded again.
 	ForwardedHeader = "X-Signstash-Forwarded"
-	// TargetHeader of a request is the identity of the instance that the request is meant for. Another
-	// instance may have taken over the address. It answers 421 (RFC 9110 15.5.20).
+	// TargetHeader of a request is the run of the instance that the request is meant for, by the peers
+	// file. Another instance may have taken over the address. It answers 421 (RFC 9110 15.5.20). A
+	// later run with the same ordinal and state folder accepts the request. See Identity.
 	TargetHeader = "X-Signstash-Target"
 	// CreatedHeader of an answer to another instance is the creation time of the operation in the
 	// answer, in CreatedFormat. See Newest.
@@ -143,15 +144,6 @@ func (c *ForwarderConfig) dialTLS(ctx context.Context, network, address string) 
 	}
 	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: config}
 	return d.DialContext(ctx, network, address)
-}
-
-// Identity is the value that another instance must send in TargetHeader. See Misdirected.
-type Identity string
-
-// Misdirected reports whether a forwarded request is meant for an instance other than this one.
-func (i Identity) Misdirected(r *http.Request) bool {
-	target := r.Header.Get(TargetHeader)
-	return target != "" && i != "" && target != string(i)
 }
 
 // Forwarded reports whether a request claims that another instance forwarded it. The claim is not

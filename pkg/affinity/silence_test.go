@@ -57,7 +57,8 @@ func TestRetryAfterOfErrors(t *testing.T) {
 		}
 		get := asked(httptest.NewRequest(http.MethodGet, "/", nil))
 		none := httptest.NewRecorder()
-		forward, redirect := forwarder(Forward, source{directory: directory}), forwarder(Redirect, source{directory: directory})
+		forward := forwarder(Forward, source{directory: directory})
+		redirect := forwarder(Redirect, source{directory: directory})
 		unread := forwarder(Forward, unreadSource{})
 		errorsOf := map[string]func() error{
 			"an address that is not known": func() error { _, err := forward.KeyOwner(get, "/"); return err },
@@ -82,8 +83,8 @@ type unreadSource struct{ Fixed }
 
 func (unreadSource) Directory() (Directory, bool) { return Directory{}, false }
 
-// TestSilenceEnds checks that a useful answer of a peer ends its silence, and that an answer without
-// use does not. A client that goes away says nothing about a peer.
+// TestSilenceEnds checks that a useful answer of a peer ends its silence, and that an answer
+// without use does not. A client that goes away says nothing about a peer.
 func TestSilenceEnds(t *testing.T) {
 	status := http.StatusServiceUnavailable
 	var stop func()

@@ -37,10 +37,10 @@ func (f Fixed) Directory() (Directory, bool) { return Directory{}, true }
 
 // FilesConfig is what NewFiles needs.
 type FilesConfig struct {
-	EndpointFile string   // holds this instance's Published once the controller has written it; empty = Guess is right
-	PeersFile    string   // holds the Directory; empty = no peers
-	Instance     string   // identity of this run (the pod's UID); an endpoint of another run is stale; empty = any run
-	Guess        Endpoint // what Resolve found
+	EndpointFile string    // holds this instance's Published once the controller has written it; empty = Guess is right
+	PeersFile    string    // holds the Directory; empty = no peers
+	Identity     *Identity // of this instance; an endpoint of another run is stale; nil = any run
+	Guess        Endpoint  // what Resolve found
 	Log          logr.Logger
 	Registerer   prometheus.Registerer // nil = no metrics
 }
@@ -146,7 +146,7 @@ func (f *Files) Endpoint() (Endpoint, bool) {
 func (f *Files) name() string {
 	d, _ := f.Directory()
 	own, ok := d.find(f.c.Guess.Ordinal)
-	if !ok || f.c.Instance != "" && own.Instance != "" && own.Instance != f.c.Instance {
+	if !ok || !f.c.Identity.Is(own.Instance) {
 		return f.c.Guess.Name
 	}
 	return own.Name
@@ -230,7 +230,7 @@ func (f *Files) decodeEndpoint(data []byte) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.c.Instance != "" && p.Instance != f.c.Instance {
+	if f.c.Identity.isStale(p.Instance) {
 		f.c.Log.Info("the endpoint file belongs to an earlier run of this instance; waiting for a new version",
 			"path", f.c.EndpointFile)
 		return nil, nil

@@ -20,9 +20,10 @@ import (
 func TestFilesKeepTheLastGood(t *testing.T) {
 	file := filepath.Join(t.TempDir(), DirectoryKey)
 	registry := prometheus.NewRegistry()
+	identity := NewIdentity("uid")
 	f, err := NewFiles(FilesConfig{
 		PeersFile:  file,
-		Instance:   "uid",
+		Identity:   identity,
 		Guess:      Endpoint{Name: "machine", Ordinal: 1},
 		Log:        logr.Discard(),
 		Registerer: registry,
@@ -72,6 +73,8 @@ func TestFilesKeepTheLastGood(t *testing.T) {
 		`{"expected": 2, "endpoints": [{"name": "p-9", "ordinal": 1, "instance": "another run", "host": "h", "port": 1}]}`,
 	)
 	name("machine")
+	identity.Opened("state", []string{"another run"}) // it turns out to be an earlier run of this instance
+	name("p-9")
 }
 
 // TestDirectoryIsUnknown checks that a configured peers file that was never read means that the

@@ -46,7 +46,7 @@ func newAuthenticator(cfg *Config, t *tokens) *authenticator {
 		remote:   cfg.RemoteTokens,
 		brake:    limits.NewBrake(cfg.ClientFailures),
 		used:     new(usedTokens),
-		isHere:   func(f *forwardClaims) bool { return f.isFor(string(cfg.Identity), cfg.Endpoint().Name) },
+		isHere:   func(f *forwardClaims) bool { return f.isFor(cfg.Identity, cfg.Endpoint().Name) },
 	}
 }
 

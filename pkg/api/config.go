@@ -34,9 +34,9 @@ type Config struct {
 	// Forwarder asks other instances for operations that this one does not hold. Nil = no other
 	// instance is asked.
 	Forwarder *affinity.Forwarder
-	// Identity tells this instance from the others. Empty = requests that were sent to the wrong
+	// Identity tells this instance from the others. Nil = requests that were sent to the wrong
 	// instance are not detected.
-	Identity affinity.Identity
+	Identity *affinity.Identity
 
 	// Reading is called before an operation's documents are read. done is called when they have been
 	// read. Between the two calls only the owner of the operation may remove the documents. Nil =

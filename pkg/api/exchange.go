@@ -114,7 +114,7 @@ func (x *exchange) admit() (err error) {
 // answering prepares the headers of the answer, and the rest of the request's body, before a status
 // is sent.
 func (x *exchange) answering(status int) {
-	x.prove(x.w.Header(), status)
+	x.prove(x.w.Header(), status, x.api.cfg.Identity.State())
 	x.body.leave(x.client != nil)
 }
 

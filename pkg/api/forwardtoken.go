@@ -28,8 +28,14 @@ import (
 //     X-Signstash-Target do not affect the rate, because any client can send them.
 //   - The peer proves itself too: its answer carries an HMAC by the same key over the token's id,
 //     the peer's name and the status (affinity.ProofHeader). The id is the challenge, so this costs
-//     no further exchange. A document is only sent after the peer has answered the question for its
-//     Idempotency-Key, and a DELETE after a probe.
+//     no further exchange. It proves its state folder in the same way (affinity.StateHeader), so
+//     that an instance with a new, empty folder at the address of another one is noticed. A
+//     document is only sent after the peer has answered the question for its Idempotency-Key, and a
+//     DELETE after a probe.
+//   - The peers file may still name an earlier run of the asked instance. A later run with the same
+//     ordinal and state folder accepts the token (affinity.Identity), because it holds what the
+//     earlier run stored. So whoever gets such a token at the former address can use it once at the
+//     instance, like somebody who steals it. A program with another state folder refuses it.
 //   - An instance of an earlier release reads the token like one of the token endpoint, and
 //     answers. It gives no proof, and its answer is accepted without one (see proofs.check of
 //     pkg/affinity). While it has given no proof, a token for a request that changes something is
@@ -56,7 +62,7 @@ const mountDelay = 2 * time.Minute
 
 // forwardClaims make a token a forward token.
 type forwardClaims struct {
-	Instance string `json:"instance,omitempty"` // identity of the asked instance since its start
+	Instance string `json:"instance,omitempty"` // run of the asked instance, by the peers file
 	Name     string `json:"name"`               // of that instance
 	Request  string `json:"request"`            // digest of method, path and query
 	// Unproved says that the instance that is asked has not proved itself, and that the request
@@ -76,6 +82,14 @@ func requestDigest(method string, u *url.URL) string {
 func (k tokenKey) answerProof(id, instance string, status int) string {
 	mac := hmac.New(sha256.New, k.key)
 	mac.Write([]byte("signstash peer answer\x00" + id + "\x00" + instance + "\x00" + strconv.Itoa(status)))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// stateProof returns the proof that the instance of that name has answered the request whose
+// forward token has that id, and has the state folder of that identity.
+func (k tokenKey) stateProof(id, instance, state string) string {
+	mac := hmac.New(sha256.New, k.key)
+	mac.Write([]byte("signstash peer state\x00" + id + "\x00" + instance + "\x00" + state))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
@@ -105,6 +119,9 @@ func (t *tokens) issueForward(client string, secret clientservice.Secret, ask af
 		Proves: func(status int, proof string) bool {
 			return hmac.Equal([]byte(proof), []byte(key.answerProof(id, ask.To.Name, status)))
 		},
+		ProvesState: func(state, proof string) bool {
+			return hmac.Equal([]byte(proof), []byte(key.stateProof(id, ask.To.Name, state)))
+		},
 	}, err
 }
 
@@ -129,19 +146,23 @@ func (a *authenticator) acceptForward(r *http.Request, c *claims, at time.Time) 
 }
 
 // isFor reports whether a forward token was made for the instance of that identity and name. It
-// compares the identity since the start if both sides know one, else the name.
-func (f *forwardClaims) isFor(identity, name string) bool {
-	if identity != "" && f.Instance != "" {
-		return f.Instance == identity
+// compares the runs if both sides know one, else the name.
+func (f *forwardClaims) isFor(identity *affinity.Identity, name string) bool {
+	if identity.Known() && f.Instance != "" {
+		return identity.Is(f.Instance)
 	}
 	return f.Name == name
 }
 
-// prove adds the proof of this instance to the headers of an answer for a peer.
-func (c *caller) prove(h http.Header, status int) {
+// prove adds the proofs of this instance and of its state folder to the headers of an answer for a
+// peer. An empty state is not known and not proved.
+func (c *caller) prove(h http.Header, status int, state string) {
 	if c.forward == nil {
 		return
 	}
-	name := h.Get(affinity.InstanceHeader)
-	h.Set(affinity.ProofHeader, c.forward.key.answerProof(c.forward.ID, name, status))
+	name, f := h.Get(affinity.InstanceHeader), c.forward
+	h.Set(affinity.ProofHeader, f.key.answerProof(f.ID, name, status))
+	if state != "" {
+		h.Set(affinity.StateHeader, state+" "+f.key.stateProof(f.ID, name, state))
+	}
 }

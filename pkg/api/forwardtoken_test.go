@@ -43,7 +43,9 @@ func TestPeersAreNotCounted(t *testing.T) {
 // client from its rate.
 func TestClientsThatSayTheyArePeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, func(h *harness) { h.cfg.ClientRate, h.cfg.Identity, h.cfg.SharedTokenKey = 1, "uid", true })
+		h := newHarness(t, func(h *harness) {
+			h.cfg.ClientRate, h.cfg.Identity, h.cfg.SharedTokenKey = 1, affinity.NewIdentity("uid"), true
+		})
 		bearer := "Bearer " + token(h, basic(bob, bobSecret))
 		for _, auth := range []string{"", bearer} {
 			ask := request{path: known, auth: auth, header: forwardedTo}
@@ -203,7 +205,10 @@ func forwardToken(t *testing.T, h *harness, method, uri string, change func(clai
 var forwardedTo = map[string]string{affinity.ForwardedHeader: "proxy-0", affinity.TargetHeader: "uid"}
 
 func newPeer(t *testing.T) *harness {
-	return newHarness(t, func(h *harness) { h.cfg.Identity, h.cfg.SharedTokenKey = "uid", true })
+	return newHarness(t, func(h *harness) {
+		h.cfg.Identity, h.cfg.SharedTokenKey = affinity.NewIdentity("uid"), true
+		h.cfg.Identity.Opened("state", []string{"uid-before"})
+	})
 }
 
 // TestForwardTokenIsOfOneRequest checks that a stolen forward token is accepted only for the
@@ -225,6 +230,9 @@ func TestForwardTokenIsOfOneRequest(t *testing.T) {
 		{"another query", none, request{path: base + known}, false},
 		{"another method", none, request{path: path, method: http.MethodHead}, false},
 		{"another run of the instance", func(_, f jwt.MapClaims) { f["instance"] = "another" }, request{path: path}, false},
+		{"an earlier run with the same state folder", func(_, f jwt.MapClaims) {
+			f["instance"] = "uid-before"
+		}, request{path: path}, true},
 		{"another instance", func(_, f jwt.MapClaims) {
 			delete(f, "instance")
 			f["name"] = "proxy-1"

@@ -207,7 +207,7 @@ func TestRedirectReadsTheBody(t *testing.T) {
 // TestEveryAnswerNamesTheInstance checks that every answer names the instance, because peers accept
 // no other answers.
 func TestEveryAnswerNamesTheInstance(t *testing.T) {
-	h := start(t, func(h *harness) { h.cfg.Identity = "uid" })
+	h := start(t, func(h *harness) { h.cfg.Identity = affinity.NewIdentity("uid") })
 	for name, r := range map[string]request{
 		"200":          {path: "/signstash/einvoice-integration-client-ws/swagger-ui.html", auth: "none"},
 		"401":          {path: known, auth: "none"},

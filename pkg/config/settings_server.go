@@ -124,8 +124,9 @@ func declareAffinity(d *declaration, c *Config) {
 			"TLS.").
 		Default = "the system's authorities"
 	d.add("instance.uid", "TEXT", text{&a.InstanceUID},
-		"Identity of this run of the instance, on Kubernetes the pod's UID. Requests that are meant for an earlier "+
-			"run at the same address are refused.")
+		"Identity of this run of the instance, on Kubernetes the pod's UID. Requests that are meant for another "+
+			"instance at the same address are refused. The state folder lists its runs, and with "+
+			"--token.signing.key the instance also answers as an earlier run with the same ordinal and folder.")
 }
 
 func declareLimits(d *declaration, c *Config) {
