@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -88,7 +89,7 @@ func (m *management) readiness(ctx context.Context) (bool, string) {
 		return false, "starting"
 	}
 	if !m.instances.published() {
-		return false, "the address of this instance is not known yet"
+		return false, unpublished
 	}
 	if !m.instances.peersKnown() {
 		return false, "the peers file could not be read yet"
@@ -106,8 +107,15 @@ func (m *management) readiness(ctx context.Context) (bool, string) {
 		trouble = "the state folder is not writable"
 	}
 	m.noteTrouble(trouble, err)
+	if cause := errors.Unwrap(err); trouble != "" && cause != nil {
+		return false, trouble + ": " + cause.Error()
+	}
 	return trouble == "", cmp.Or(trouble, "ready")
 }
+
+// unpublished is the reason of an instance that waits for its address.
+const unpublished = "the address of this instance is not known yet: no controller has published it; " +
+	"check that the controller runs and what its log says"
 
 // noteTrouble logs a fault of the state folder once, not at each probe. It also logs when the fault
 // is over.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"math"
 	"sync/atomic"
 
@@ -58,7 +59,8 @@ func (s *space) full() error {
 			s.wakeSweep()
 		}
 		if left = limit - used; left <= 0 {
-			return signing.Errorf(signing.KindBusy, "storage limit is reached").Retryable(busyRetry)
+			why := fmt.Errorf("%d bytes are used, and the limit is %d (--retention.size, or what the disk allows)", used, limit)
+			return signing.Errorf(signing.KindBusy, "storage limit is reached").Because(why).Retryable(busyRetry)
 		}
 	}
 	if s.minFree >= 0 {
@@ -67,7 +69,8 @@ func (s *space) full() error {
 			return storageError("read free space", err)
 		}
 		if free < s.minFree {
-			return signing.Errorf(signing.KindBusy, "storage is full").Retryable(busyRetry)
+			why := fmt.Errorf("%d bytes are free, and %d must stay free (--disk.min-free)", free, s.minFree)
+			return signing.Errorf(signing.KindBusy, "storage is full").Because(why).Retryable(busyRetry)
 		}
 		left = min(left, free-s.minFree)
 	}
