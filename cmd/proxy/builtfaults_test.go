@@ -16,10 +16,10 @@ import (
 // builtFault is a permanent fault of signHash and the expected result for one document in two
 // attempts with the built proxy.
 type builtFault struct {
-	rudeness service.Rudeness
-	status   string
-	failure  string // expected text in the client's answer; empty = signed
-	made     int64
+	misbehaviour service.Misbehaviour
+	status       string
+	failure      string // expected text in the client's answer; empty = signed
+	made         int64
 }
 
 const serviceFault = "CERT_SERVICE_GLOBAL_ERROR"
@@ -62,8 +62,8 @@ var builtFaults = []builtFault{
 // Nothing leaks: no goroutine, no file, and no signature that is not accounted for.
 func TestFaultsOfManyServices(t *testing.T) {
 	t.Parallel()
-	if len(builtFaults) != len(service.Rudenesses()) {
-		t.Errorf("%d faults for %d rudenesses", len(builtFaults), len(service.Rudenesses()))
+	if len(builtFaults) != len(service.Misbehaviours()) {
+		t.Errorf("%d faults for %d misbehaviours", len(builtFaults), len(service.Misbehaviours()))
 	}
 	p := newTestProxy(t,
 		"--signing.tries=1", "--signing.retry.backoff=50ms", "--signing.call.timeout=10s", "--sync.wait=2m")
@@ -100,7 +100,7 @@ func startRudeServices(t *testing.T, p *testProxy) []*service.Service {
 	ids := map[string]map[string]string{}
 	for i, f := range builtFaults {
 		var url string
-		remotes[i], url = rudeService(t, authority, f.rudeness)
+		remotes[i], url = rudeService(t, authority, f.misbehaviour)
 		name := fmt.Sprintf("remote-%d", i)
 		fmt.Fprintf(&config, "- {name: %s, kind: csc, url: %q, clientID: %s, clientSecretFile: %q}\n",
 			name, url, service.ClientID, p.file(t, name+"-secret", service.ClientSecret))
@@ -122,7 +122,7 @@ func wantPaid(t *testing.T, p *testProxy, remotes []*service.Service) {
 	for i, f := range builtFaults {
 		n := remotes[i].Counts().Signatures
 		if n != f.made {
-			t.Errorf("%s: %d signatures made, want %d", f.rudeness, n, f.made)
+			t.Errorf("%s: %d signatures made, want %d", f.misbehaviour, n, f.made)
 		}
 		if made += n; f.failure != "" {
 			lost += f.made
@@ -137,13 +137,13 @@ func wantPaid(t *testing.T, p *testProxy, remotes []*service.Service) {
 }
 
 // rudeService starts a simulated service whose signHash has a fault.
-func rudeService(t *testing.T, authority *service.Authority, r service.Rudeness) (*service.Service, string) {
+func rudeService(t *testing.T, authority *service.Authority, r service.Misbehaviour) (*service.Service, string) {
 	t.Helper()
 	s, err := service.New(
 		service.Options{Authority: authority, Credentials: []service.Credential{{Key: service.ECDSAP256}}},
 	)
 	if err == nil {
-		err = s.Misbehave(service.Fault{Endpoint: "signatures/signHash", Rudeness: r})
+		err = s.Misbehave(service.Fault{Endpoint: "signatures/signHash", Misbehaviour: r})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -166,10 +166,10 @@ func wantBuiltFault(t *testing.T, p *testProxy, id string, f builtFault) {
 	}
 	op, err := c.Sign(t.Context(), oneDocument(t, "rude "+id, client.SignatureInfo{}), discard{})
 	if err != nil || op.Status != f.status || len(op.Documents) != 1 {
-		t.Errorf("%s: %+v, %v, want %s", f.rudeness, op, err, f.status)
+		t.Errorf("%s: %+v, %v, want %s", f.misbehaviour, op, err, f.status)
 		return
 	}
 	if got := op.Documents[0].Failure(); !strings.Contains(got, f.failure) || (got == "") != (f.failure == "") {
-		t.Errorf("%s: failure %q, want %q", f.rudeness, got, f.failure)
+		t.Errorf("%s: failure %q, want %q", f.misbehaviour, got, f.failure)
 	}
 }

@@ -199,7 +199,8 @@ func wantAudited(t *testing.T, p *testProxy, counted map[string]int64) {
 	}
 }
 
-// TestNoCrash checks that without a fault or a crash every signature made is delivered.
+// TestNoCrash is the comparison for the crash tests: without a fault or a crash, each digest is
+// sent once and every signature arrives.
 func TestNoCrash(t *testing.T) {
 	t.Parallel()
 	remote := newRemoteSide(t, service.Options{Credentials: []service.Credential{{Multisign: 8}}})
@@ -213,7 +214,8 @@ func TestNoCrash(t *testing.T) {
 	}
 }
 
-// wantMadeOnce checks that exactly that many signatures were made, and that all were delivered.
+// wantMadeOnce checks that the remote service made exactly want signatures, and that the proxy
+// received all of them.
 func wantMadeOnce(t *testing.T, remote *remoteSide, p *testProxy, want int64) {
 	t.Helper()
 	n, made := p.signatures(t), remote.Counts().Signatures
@@ -253,12 +255,12 @@ func (r *remoteSide) polite() { r.Behave() }
 
 // slow makes an endpoint unusable.
 func (r *remoteSide) slow(endpoint string) {
-	_ = r.Misbehave(service.Fault{Endpoint: endpoint, Rudeness: service.Unavailable})
+	_ = r.Misbehave(service.Fault{Endpoint: endpoint, Misbehaviour: service.Unavailable})
 }
 
 // stalls makes signatures but never sends the whole answer.
 func (r *remoteSide) stalls() {
-	_ = r.Misbehave(service.Fault{Endpoint: "signatures/signHash", Rudeness: service.Stalled})
+	_ = r.Misbehave(service.Fault{Endpoint: "signatures/signHash", Misbehaviour: service.Stalled})
 }
 
 // TestCrashAtEveryStep kills the proxy at each durable step and checks that the counters report

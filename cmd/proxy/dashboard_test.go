@@ -181,7 +181,7 @@ func samplesOf(t *testing.T) map[string]map[string]map[string]bool {
 	if _, err := stranger.Status(t.Context(), "first"); err == nil {
 		t.Fatal("a stranger is answered")
 	}
-	if err := remote.Misbehave(service.Fault{Rudeness: service.CutBefore, Times: 8}); err != nil {
+	if err := remote.Misbehave(service.Fault{Misbehaviour: service.CutBefore, Times: 8}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"first", "second"} {

@@ -30,7 +30,7 @@ func TestExpiredCertificate(t *testing.T) {
 	c = newClient(t, p.Instance)
 
 	if op, err := c.Detail(t.Context(), "before", nil); err != nil || op.Status != client.StatusExecuted {
-		t.Errorf("Detail of an earlier operation = %+v, %v, want it", op, err)
+		t.Errorf("Detail of an earlier operation = %+v, %v, want it executed", op, err)
 	}
 	if _, err := c.SignAsync(t.Context(), oneDocument(t, "after", client.SignatureInfo{})); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestExpiredCertificate(t *testing.T) {
 		t.Errorf("signstash_credential_valid = %v, want 0", v)
 	}
 	if sent := p.signatures(t)["sent"]; sent != 1 {
-		t.Errorf("%d digests were sent, want the one before", sent)
+		t.Errorf("%d digests were sent, want only the one with the valid certificate", sent)
 	}
 	wantExpiryShown(t, p)
 }
@@ -66,14 +66,14 @@ func wantExpiryShown(t *testing.T, p *testProxy) {
 		!strings.Contains(string(text), want) {
 		t.Errorf("the status page has no %q: %v", want, err)
 	}
-	errors := 0
+	reports := 0
 	for line := range strings.Lines(p.log(t)) {
 		if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, "signing certificate is not valid") &&
 			strings.Contains(line, "expired on 2026-11-29") {
-			errors++
+			reports++
 		}
 	}
-	if errors != 1 {
-		t.Errorf("the log says %d times at ERROR that the certificate has expired, want once", errors)
+	if reports != 1 {
+		t.Errorf("the log says %d times at ERROR that the certificate has expired, want once", reports)
 	}
 }

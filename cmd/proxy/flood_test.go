@@ -23,11 +23,12 @@ import (
 )
 
 const (
-	// floodMemory is the memory of the container, and floodMost how much of it the proxy may use.
+	// floodMemory is the memory limit of the container in bytes. floodMaxRSS is how much of it the
+	// proxy may use.
 	floodMemory = 512 << 20
-	floodMost   = 400 << 20
-	// floodHold is how long the connections stay open after the last one was opened, in the long form
-	// of the test.
+	floodMaxRSS = 400 << 20
+	// floodHold is how long the connections stay open after the last one was opened. It applies only
+	// if the test runs with many connections (floodConnections).
 	floodHold = 5 * time.Second
 	// floodSign is how long one document may take until it is signed, including retries. The goal is 2
 	// s. On a busy machine the measured time proves nothing, so the test only reports the longest
@@ -48,16 +49,16 @@ type floodShape struct {
 	text       string // what a connection sends; the test does not read the answer
 }
 
-// floodShapes are requests that have once crashed a proxy. big is the id of an operation of the
-// attackers.
+// floodShapes returns requests that crashed an earlier version of the proxy. big is the id of an
+// operation of the attackers with a large document.
 func floodShapes(big int64) []floodShape {
 	var fields strings.Builder
 	for i := range 9200 {
 		fmt.Fprintf(&fields, "%x:\r\n", i)
 	}
 	post := "POST " + apiPath + "document/sign/base64 HTTP/1.1\r\nHost: proxy\r\n"
-	many := post + "Content-Length: 16000000\r\n" + fields.String() + "\r\n"
-	hundred := post + "Content-Length: 16000000\r\n" + strings.Repeat(
+	manyFields := post + "Content-Length: 16000000\r\n" + fields.String() + "\r\n"
+	withinLimits := post + "Content-Length: 16000000\r\n" + strings.Repeat(
 		"X-Field: "+strings.Repeat("x", 140)+"\r\n",
 		95,
 	) + "\r\n"
@@ -73,11 +74,11 @@ func floodShapes(big int64) []floodShape {
 		1,
 	) + " HTTP/1.1\r\nHost: proxy\r\n\r\n"
 	return []floodShape{
-		{"heads with 9,200 fields", false, many},
-		{"heads within the limits, and no body", false, hundred},
+		{"heads with 9,200 fields", false, manyFields},
+		{"heads within the limits, and no body", false, withinLimits},
 		{"unfinished heads", false, unfinished},
-		{"many lines without an end", false, strings.TrimSuffix(many, "\r\n")},
-		{"heads with 9,200 fields, management", true, many},
+		{"many lines without an end", false, strings.TrimSuffix(manyFields, "\r\n")},
+		{"heads with 9,200 fields, management", true, manyFields},
 		{"unfinished heads, management", true, unfinished},
 		{"scrapes that are not read, management", true, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: proxy\r\n\r\n", 50)},
 		{"pages that are not read", false, strings.Repeat(page, 50)},
@@ -99,7 +100,7 @@ func TestFlood(t *testing.T) {
 		hold = floodHold
 	}
 	p := startFlooded(t)
-	lives := func() bool {
+	running := func() bool {
 		select {
 		case <-p.Ended():
 			return false
@@ -109,8 +110,8 @@ func TestFlood(t *testing.T) {
 	}
 	big := signBig(t, p)
 	for _, shape := range floodShapes(big) {
-		if !lives() {
-			return // an earlier shape has failed
+		if !running() {
+			return // the proxy has ended, and the subtest of an earlier shape has failed
 		}
 		t.Run(shape.name, func(t *testing.T) {
 			signer := startSigner(t, p)
@@ -131,8 +132,8 @@ func TestFlood(t *testing.T) {
 				time.Duration(signer.longest.Load()).Round(time.Millisecond),
 				signer.repeated.Load(),
 			)
-			if memory.Peak > floodMost {
-				t.Errorf("the proxy took %d MiB, want %d at most", memory.Peak>>20, floodMost>>20)
+			if memory.Peak > floodMaxRSS {
+				t.Errorf("the proxy took %d MiB, want %d at most", memory.Peak>>20, floodMaxRSS>>20)
 			}
 			if opened < count {
 				t.Errorf("only %d connections of %d were opened", opened, count)

@@ -172,10 +172,9 @@ func TestRedirectAndOff(t *testing.T) {
 	f = newFleet(t, remote, "--affinity.forward=redirect", "--affinity.redirect.scheme=https")
 	id = f.signed(t, 1, "ref")
 	got := f.call(t, 0, http.MethodGet, "operation/status/"+id, "")
-	if want := strings.Replace(f.proxies[1].URL, "http:", "https:", 1) + api + "operation/status/" + id; got.header.Get(
-		"Location",
-	) != want {
-		t.Errorf("behind a gateway clients are sent to %q, want %q", got.header.Get("Location"), want)
+	location := got.header.Get("Location")
+	if want := strings.Replace(f.proxies[1].URL, "http:", "https:", 1) + api + "operation/status/" + id; location != want {
+		t.Errorf("behind a gateway clients are sent to %q, want %q", location, want)
 	}
 	f = newFleet(t, remote, "--affinity.forward=off")
 	id = f.signed(t, 1, "ref")

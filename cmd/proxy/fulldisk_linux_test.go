@@ -44,7 +44,7 @@ func TestFullDiskPaysOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer filler.Close()
-	until(t, "the disk is full", func() bool { return takeRoom(filler) })
+	until(t, "the disk is full", func() bool { return fillDisk(filler) })
 	remote.Release()
 	until(t, "values came back and are stored", func() bool {
 		n := p.signatures(t)

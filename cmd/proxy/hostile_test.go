@@ -124,9 +124,8 @@ func (h *hostile) finish() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if status, body := h.send(
-		h.request("document/sign/base64/", hostileJSON(h.t, "a good one", content)), "good", "a good request",
-	); status != http.StatusOK {
+	good := h.request("document/sign/base64/", hostileJSON(h.t, "a good one", content))
+	if status, body := h.send(good, "good", "a good request"); status != http.StatusOK {
 		h.t.Errorf("a good request: %d %.300s", status, body)
 	}
 	longest := time.Duration(h.longest.Load())

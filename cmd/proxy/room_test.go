@@ -27,9 +27,8 @@ func TestNoRoom(t *testing.T) {
 	if n := strings.Count(p.log(t), "the state folder has no room"); n != 1 {
 		t.Errorf("the log reports the full disk %d times, want once, not for each probe", n)
 	}
-	if answer := post(
-		t, p, "document/sign/async/base64", requestBody(t, "first"),
-	); answer.status != http.StatusServiceUnavailable {
+	answer := post(t, p, "document/sign/async/base64", requestBody(t, "first"))
+	if answer.status != http.StatusServiceUnavailable {
 		t.Errorf("a request is answered with %d, want 503", answer.status)
 	}
 	if got, ok := p.metrics(t)["signstash_state_writable"]; got != 0 || !ok {

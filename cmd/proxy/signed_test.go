@@ -46,16 +46,16 @@ func verified(caFile, original string, signed []byte) error {
 	return report.Err()
 }
 
-// TestVerifiersAreThere fails in CI if a program is missing without which a check would prove
-// nothing.
-func TestVerifiersAreThere(t *testing.T) {
+// TestVerifiersAreInstalled fails in CI if one of the programs that verify signed documents is not
+// installed. The other tests skip the checks of a missing program.
+func TestVerifiersAreInstalled(t *testing.T) {
 	missing := verify.Missing()
 	switch {
 	case len(missing) == 0:
 	case os.Getenv("CI") == "true":
 		t.Fatalf("not installed: %s (hack/install-tools)", strings.Join(missing, ", "))
 	default:
-		t.Skipf("not installed, and so not asked about signed files: %s", strings.Join(missing, ", "))
+		t.Skipf("not installed, so signed files are not checked with: %s", strings.Join(missing, ", "))
 	}
 }
 

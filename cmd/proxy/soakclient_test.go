@@ -113,7 +113,7 @@ func (s *soak) call(
 		_ = resp.Body.Close()
 	}
 	if err != nil {
-		if !p.mortal {
+		if !p.killed {
 			s.fault("%s is never killed, but gave no answer to %s after %v: %v", p.name, kind, time.Since(started), err)
 		}
 		s.count(kind, 0)
@@ -274,10 +274,8 @@ func (s *soak) deleted(p *soakProxy) {
 	if !ok || !s.understood(p, text, &op) {
 		return
 	}
-	if status, _, ok := s.call(
-		p, "delete", http.MethodDelete, fmt.Sprint("operation/sign/detail/", op.ID), nil, "", 204, 409, 503,
-	); ok &&
-		status == 204 {
+	path := fmt.Sprint("operation/sign/detail/", op.ID)
+	if status, _, ok := s.call(p, "delete", http.MethodDelete, path, nil, "", 204, 409, 503); ok && status == 204 {
 		s.call(p, "status of a deleted one", http.MethodGet, fmt.Sprint("operation/status/", op.ID), nil, "", 404, 503)
 	}
 }

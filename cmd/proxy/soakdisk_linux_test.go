@@ -20,14 +20,14 @@ func mountSmall(folder string, bytes int64) error {
 
 func unmountSmall(folder string) error { return syscall.Unmount(folder, syscall.MNT_DETACH) }
 
-// takeRoom appends to a file until the file system of mountSmall is full, and reports whether it is
-// full. On other file systems it does nothing. It asks for small pieces, because tmpfs grants
-// nothing of a request that is larger than the free space.
-func takeRoom(f *os.File) (full bool) {
+// fillDisk appends to a file until its file system is full, and reports whether it is full. It does
+// nothing on a file system that mountSmall did not make. It appends small pieces, because tmpfs
+// refuses the whole of a piece that is larger than the free space.
+func fillDisk(f *os.File) (full bool) {
 	var stat syscall.Statfs_t
 	const tmpfs = 0x01021994
-	if err := syscall.Fstatfs(int(f.Fd()), &stat); err != nil || stat.Type != tmpfs ||
-		int64(stat.Blocks)*stat.Bsize > maxSoakDisk {
+	err := syscall.Fstatfs(int(f.Fd()), &stat)
+	if err != nil || stat.Type != tmpfs || int64(stat.Blocks)*stat.Bsize > maxSoakDisk {
 		return false
 	}
 	end, err := f.Seek(0, io.SeekEnd)
@@ -44,11 +44,11 @@ func takeRoom(f *os.File) (full bool) {
 	return errors.Is(err, syscall.ENOSPC)
 }
 
-// TestTakeRoom checks that a full disk stays full.
-func TestTakeRoom(t *testing.T) {
+// TestFillDisk checks that no file can be written after fillDisk.
+func TestFillDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := mountSmall(dir, 20<<20); err != nil {
-		t.Skip("NOT SHOWN: ", err)
+		t.Skip("no small file system could be mounted: ", err)
 	}
 	defer func() { _ = unmountSmall(dir) }()
 	f, err := os.Create(filepath.Join(dir, "filler"))
@@ -56,8 +56,8 @@ func TestTakeRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if !takeRoom(f) {
-		t.Error("takeRoom = false, want the disk full")
+	if !fillDisk(f) {
+		t.Error("fillDisk = false, want the disk full")
 	}
 	if err := os.WriteFile(filepath.Join(dir, "other"), make([]byte, 1<<10), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("a write on the full disk: %v, want %v", err, syscall.ENOSPC)

@@ -16,7 +16,7 @@ import (
 func (s *soak) killer(every time.Duration) {
 	for s.sleep(every) {
 		for _, p := range s.proxies {
-			if p.mortal {
+			if p.killed {
 				p.current.Load().Kill()
 				s.kills.Add(1)
 				p.run(s.t.Context(), s)
@@ -43,7 +43,7 @@ var soakEndpoints = []string{
 }
 
 // soakTimestampFaults are the faults of the timestamp authority.
-var soakTimestampFaults = []tsa.Rudeness{
+var soakTimestampFaults = []tsa.Misbehaviour{
 	tsa.SystemFail, tsa.BadRequest, tsa.TooMany, tsa.Unavailable, tsa.Empty, tsa.Garbage, tsa.Cut, tsa.WrongNonce,
 	tsa.WrongValue, tsa.Stale,
 }
@@ -61,9 +61,9 @@ func (s *soak) misbehave() {
 		case 0, 1, 2:
 			s.faulty.Add(1)
 			_ = s.remote.Misbehave(service.Fault{
-				Endpoint: oneOf(soakEndpoints),
-				Rudeness: oneOf(service.Rudenesses()),
-				Times:    1 + rand.IntN(3),
+				Endpoint:     oneOf(soakEndpoints),
+				Misbehaviour: oneOf(service.Misbehaviours()),
+				Times:        1 + rand.IntN(3),
 			})
 		case 3:
 			s.faulty.Add(1)
@@ -96,12 +96,12 @@ func (s *soak) fill(folder string, d time.Duration) {
 		_ = f.Close()
 		_ = os.Remove(f.Name())
 	}()
-	if !takeRoom(f) {
+	if !fillDisk(f) {
 		return
 	}
 	s.fills.Add(1)
 	for end := time.Now().Add(d); time.Now().Before(end) && s.sleep(20*time.Millisecond); {
-		takeRoom(f)
+		fillDisk(f)
 	}
 }
 

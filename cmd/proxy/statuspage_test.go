@@ -45,9 +45,10 @@ func browser(t *testing.T, url string, more ...string) string {
 	return string(out)
 }
 
-// withUnreadable starts a proxy with two providers: a local key, and an unreachable one for bob. It
-// signs one document with each.
-func withUnreadable(t *testing.T) (p *testProxy, failed int64) {
+// startWithUnreachable starts a proxy with a local key for alice, an unreachable provider (away)
+// for bob, and an unreachable provider (idle) that nobody uses. It waits until an operation of bob
+// has failed, and returns the id of that operation.
+func startWithUnreachable(t *testing.T) (p *testProxy, failed int64) {
 	t.Helper()
 	p = newTestProxy(t, "--signing.tries=1", "--signing.retry.backoff=10ms")
 	const alice, bob = "PRT.1-PRT.2-alice", "PRT.1-PRT.2-bob"
@@ -75,14 +76,15 @@ providers:
 	return p, op.ID
 }
 
-// TestCredentialReadable checks the metric of a credential that cannot be read, which an alert
-// uses, and that of one that can.
+// TestCredentialReadable checks the metric signstash_credential_readable, which an alert uses: it
+// is 0 for a credential that cannot be read, 1 for one that can be read, and absent for one that
+// was never read.
 func TestCredentialReadable(t *testing.T) {
-	p, _ := withUnreadable(t)
+	p, _ := startWithUnreachable(t)
 	if v := p.metric(t, `signstash_credential_readable{credential="away"}`); v != 0 {
-		t.Errorf("the one that is out of reach is readable: %v", v)
+		t.Errorf("the credential of the unreachable provider is readable: %v", v)
 	}
-	until(t, "the embedded one is readable",
+	until(t, "the embedded credential to be readable",
 		func() bool { return p.metrics(t)[`signstash_credential_readable{credential="embedded"}`] == 1 })
 	all := p.metrics(t)
 	if _, ok := all[`signstash_credential_readable{credential="idle"}`]; ok {
@@ -98,7 +100,7 @@ func TestCredentialReadable(t *testing.T) {
 // TestStatusPage checks the page in a real browser, after one operation that succeeded and one that
 // failed.
 func TestStatusPage(t *testing.T) {
-	p, failed := withUnreadable(t)
+	p, failed := startWithUnreachable(t)
 	c := newClient(t, p.Instance)
 	good, err := c.SignAsync(t.Context(), killRequest(samplesInTurn(t)[:2]))
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
-// TestTraces checks that a collector that the standard variables name receives spans of requests,
-// outgoing calls and signatures. No span contains a client's reference or a callback URL, and the
-// remote side gets no trace id.
+// TestTraces checks that the proxy sends spans of requests, outgoing calls and signatures to the
+// collector in the variable OTEL_EXPORTER_OTLP_ENDPOINT. No span contains a client's reference or a
+// callback URL.
 func TestTraces(t *testing.T) {
 	t.Parallel()
 	traces := collectedTraces{names: map[string]int{}, resources: map[string]string{}}

@@ -11,7 +11,7 @@ import (
 
 func encode(content []byte) string { return base64.StdEncoding.EncodeToString(content) }
 
-// wireAnswer is an answer as received.
+// wireAnswer is an answer of the proxy as it arrived, with its body not decoded.
 type wireAnswer struct {
 	status int
 	header http.Header
@@ -29,6 +29,8 @@ func post(t *testing.T, p *testProxy, path, body string) wireAnswer {
 	return exchange(t, r)
 }
 
+// exchange sends a request and reads the whole answer. A request without credentials is sent as
+// alice.
 func exchange(t *testing.T, r *http.Request) wireAnswer {
 	t.Helper()
 	if r.Header.Get("Authorization") == "" {
@@ -46,7 +48,7 @@ func exchange(t *testing.T, r *http.Request) wireAnswer {
 	return wireAnswer{resp.StatusCode, resp.Header, text}
 }
 
-// signed is the content of the answer's first document.
+// signed returns the content of the only document in the answer. The operation must be executed.
 func (a wireAnswer) signed(t *testing.T) []byte {
 	t.Helper()
 	var op struct {

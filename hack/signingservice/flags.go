@@ -47,7 +47,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 		"`id=secret` of an OAuth2 client; may be repeated; default "+service.ClientID+"="+service.ClientSecret, s.addClient)
 	fs.Func(
 		"rude",
-		"`endpoint:rudeness[:chance]`, for example signatures/signHash:cut-after:0.05; may be repeated; empty endpoint = all",
+		"`endpoint:misbehaviour[:chance]`, such as signatures/signHash:cut-after:0.05; may be repeated; empty endpoint = all",
 		s.addFault,
 	)
 	foreignFlags(fs, &s.options.Foreign)
@@ -88,9 +88,9 @@ func (s *settings) addClient(v string) error {
 func (s *settings) addFault(v string) error {
 	parts := strings.Split(v, ":")
 	if len(parts) < 2 || len(parts) > 3 {
-		return errors.New("want endpoint:rudeness[:chance]")
+		return errors.New("want endpoint:misbehaviour[:chance]")
 	}
-	f := service.Fault{Endpoint: parts[0], Rudeness: service.Rudeness(parts[1])}
+	f := service.Fault{Endpoint: parts[0], Misbehaviour: service.Misbehaviour(parts[1])}
 	if len(parts) == 3 {
 		chance, err := strconv.ParseFloat(parts[2], 64)
 		if err != nil || chance <= 0 || chance > 1 {

@@ -83,17 +83,17 @@ func TestRun(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	for name, args := range map[string][]string{
-		"not loopback":     {"--address=0.0.0.0:0"},
-		"any address":      {"--address=:0"},
-		"not an address":   {"--address=here"},
-		"unknown rudeness": {"--rude=info:moody", "--address=127.0.0.1:0", "--key-file="},
-		"no rudeness":      {"--rude=info"},
-		"chance of 2":      {"--rude=info:429:2"},
-		"client":           {"--client=a"},
-		"user":             {"--user=a"},
-		"unknown key":      {"--credentials=dsa", "--address=127.0.0.1:0", "--key-file="},
-		"argument":         {"extra"},
-		"unknown flag":     {"--real"},
+		"not loopback":         {"--address=0.0.0.0:0"},
+		"any address":          {"--address=:0"},
+		"not an address":       {"--address=here"},
+		"unknown misbehaviour": {"--rude=info:moody", "--address=127.0.0.1:0", "--key-file="},
+		"no misbehaviour":      {"--rude=info"},
+		"chance of 2":          {"--rude=info:429:2"},
+		"client":               {"--client=a"},
+		"user":                 {"--user=a"},
+		"unknown key":          {"--credentials=dsa", "--address=127.0.0.1:0", "--key-file="},
+		"argument":             {"extra"},
+		"unknown flag":         {"--real"},
 	} {
 		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil {
 			t.Errorf("%s: run = nil error", name)

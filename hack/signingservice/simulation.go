@@ -92,13 +92,13 @@ func (sim *simulation) handler() http.Handler {
 	mux.Handle(adminPath+"/", http.StripPrefix(adminPath, sim.service.Admin()))
 	mux.HandleFunc("GET "+adminPath+"/surroundings", sim.serveSurroundings)
 	mux.HandleFunc("POST "+adminPath+"/tsa", func(_ http.ResponseWriter, r *http.Request) {
-		sim.tsa.MisbehaveAlways(tsa.Rudeness(r.URL.Query().Get("rudeness")))
+		sim.tsa.MisbehaveAlways(tsa.Misbehaviour(r.URL.Query().Get("rudeness")))
 	})
 	mux.HandleFunc("POST "+adminPath+"/ocsp", func(_ http.ResponseWriter, r *http.Request) {
-		sim.status.MisbehaveOCSP(certstatus.Rudeness(r.URL.Query().Get("rudeness")))
+		sim.status.MisbehaveOCSP(certstatus.Misbehaviour(r.URL.Query().Get("rudeness")))
 	})
 	mux.HandleFunc("POST "+adminPath+"/crl", func(_ http.ResponseWriter, r *http.Request) {
-		sim.status.MisbehaveCRL(certstatus.Rudeness(r.URL.Query().Get("rudeness")))
+		sim.status.MisbehaveCRL(certstatus.Misbehaviour(r.URL.Query().Get("rudeness")))
 	})
 	return mux
 }

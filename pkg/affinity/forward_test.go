@@ -113,8 +113,8 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// TestSilentPeers checks that the error names the peer if its answer is missing or invalid, and
-// reveals nothing internal.
+// TestSilentPeers checks the error when a peer gives no answer or an invalid one. It names the peer
+// and reveals nothing internal. A stranger is a server that does not say that it is an instance.
 func TestSilentPeers(t *testing.T) {
 	for name, peer := range map[string]http.HandlerFunc{
 		"cut":         func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },

@@ -54,9 +54,8 @@ func open(t *testing.T, folder string, c *clock, keep time.Duration) *audit.Log 
 func add(t *testing.T, l *audit.Log, calls ...string) {
 	t.Helper()
 	for _, id := range calls {
-		if err := l.Append(
-			[]audit.Record{{Call: id, Outcome: audit.Returned}, {Call: id, Outcome: audit.Returned, Document: 1}},
-		); err != nil {
+		records := []audit.Record{{Call: id, Outcome: audit.Returned}, {Call: id, Outcome: audit.Returned, Document: 1}}
+		if err := l.Append(records); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,9 +128,8 @@ func TestTogether(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 50 {
 		all.Go(func() {
-			if err := l.Append(
-				[]audit.Record{{Call: fmt.Sprint("call", i)}, {Call: fmt.Sprint("call", i), Document: 1}},
-			); err != nil {
+			id := fmt.Sprint("call", i)
+			if err := l.Append([]audit.Record{{Call: id}, {Call: id, Document: 1}}); err != nil {
 				t.Error(err)
 			}
 		})

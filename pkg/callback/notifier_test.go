@@ -311,10 +311,8 @@ func TestTarPit(t *testing.T) {
 // TestSign compares a value with that of another program: printf '1700000000.{}' | openssl dgst
 // -sha256 -hmac secret.
 func TestSign(t *testing.T) {
-	const want = "t=1700000000,v1="
-	if got := callback.Sign(
-		"secret", time.Unix(1700000000, 0), []byte("{}"),
-	); got != want+"b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163" {
+	const want = "t=1700000000,v1=b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163"
+	if got := callback.Sign("secret", time.Unix(1700000000, 0), []byte("{}")); got != want {
 		t.Errorf("Sign = %s", got)
 	}
 }

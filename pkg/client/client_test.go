@@ -445,9 +445,8 @@ func TestRedirects(t *testing.T) {
 func TestNoRedirectFromHTTPS(t *testing.T) {
 	cfg := Config{FollowRedirects: true}
 	from := httptest.NewRequest(http.MethodGet, "https://a.example/", nil)
-	if err := cfg.checkRedirect(
-		httptest.NewRequest(http.MethodGet, "http://a.example/", nil), []*http.Request{from},
-	); !errors.Is(err, ErrRedirected) {
+	to := httptest.NewRequest(http.MethodGet, "http://a.example/", nil)
+	if err := cfg.checkRedirect(to, []*http.Request{from}); !errors.Is(err, ErrRedirected) {
 		t.Errorf("checkRedirect = %v, want ErrRedirected", err)
 	}
 }

@@ -22,7 +22,7 @@ type harness struct {
 	t        *testing.T
 	address  string
 	registry *prometheus.Registry
-	tls      *tls.Config // of clients; nil = none
+	tls      *tls.Config // of clients; nil = clients use no TLS
 }
 
 // serve starts a server on a free port.
@@ -78,7 +78,8 @@ func (h *harness) dial() net.Conn {
 	return c
 }
 
-// count returns the value of a metric. reason may be empty.
+// count returns the value of a metric, only of the series with that reason. If reason is empty, it
+// returns the sum of all series.
 func (h *harness) count(name, reason string) (n float64) {
 	h.t.Helper()
 	families, err := h.registry.Gather()
@@ -102,6 +103,7 @@ func (h *harness) count(name, reason string) (n float64) {
 	return n
 }
 
+// send writes text to a connection.
 func send(t *testing.T, c net.Conn, text string) {
 	t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
@@ -109,7 +111,7 @@ func send(t *testing.T, c net.Conn, text string) {
 	}
 }
 
-// answer reads one answer with its body.
+// answer reads one answer and returns its status and its body.
 func answer(t *testing.T, r *bufio.Reader) (int, string) {
 	t.Helper()
 	resp, err := http.ReadResponse(r, nil)

@@ -156,7 +156,8 @@ func (p *program) stop() {
 	p.ended = nil
 }
 
-// get returns the body of the answer at an address of the program.
+// get returns the body of the answer to a GET request to the program. Any status but 200 is an
+// error.
 func (p *program) get(address, path string) (string, error) {
 	response, err := (&http.Client{Timeout: answerTimeout}).Get("http://" + address + path)
 	if err != nil {

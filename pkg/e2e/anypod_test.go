@@ -118,9 +118,8 @@ func (w *world) onePodDown() {
 		}
 		return right(h, a)
 	})
-	if err := missing(
-		w.ask(http.StatusServiceUnavailable, http.MethodGet, statusURL(front, "invented"), nil),
-	); err != nil {
+	invented := w.ask(http.StatusServiceUnavailable, http.MethodGet, statusURL(front, "invented"), nil)
+	if err := missing(invented); err != nil {
 		w.t.Errorf("an invented reference while one cannot be asked: %v", err)
 	}
 	uncordon()

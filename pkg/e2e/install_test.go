@@ -59,9 +59,8 @@ func (w *world) leastPrivilege() {
 			w.t.Errorf("the proxy's account may %s: %s %v", what, out, err)
 		}
 	}
-	if roles := w.must(
-		"kubectl", "get", "clusterrole,clusterrolebinding", clusterWide, "-o", "name", "--ignore-not-found",
-	); roles != "" {
+	roles := w.must("kubectl", "get", "clusterrole,clusterrolebinding", clusterWide, "-o", "name", "--ignore-not-found")
+	if roles != "" {
 		w.t.Errorf("cluster-wide rights outside of mode NodePort: %s", roles)
 	}
 	node := kind.Name + "-control-plane"
@@ -122,9 +121,8 @@ func (w *world) uninstall() {
 		}
 		return nil
 	})
-	if roles := w.must(
-		"kubectl", "get", "clusterrole,clusterrolebinding", clusterWide, "-o", "name", "--ignore-not-found",
-	); roles != "" {
+	roles := w.must("kubectl", "get", "clusterrole,clusterrolebinding", clusterWide, "-o", "name", "--ignore-not-found")
+	if roles != "" {
 		w.t.Errorf("left for all of the cluster: %s", roles)
 	}
 	for _, name := range []string{namespace, doorNamespace} {

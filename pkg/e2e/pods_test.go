@@ -132,15 +132,8 @@ func (w *world) upgradeUnderLoad() {
 // oneOfMany signs a document through the Service and fetches the result.
 func (w *world) oneOfMany(l *load, reference string) {
 	body := request(w.t, reference)
-	ok := w.retried(
-		l,
-		http.StatusAccepted,
-		http.MethodPost,
-		front+api+"document/sign/async/base64/",
-		body,
-		reference,
-		nil,
-	) &&
+	sign := front + api + "document/sign/async/base64/"
+	ok := w.retried(l, http.StatusAccepted, http.MethodPost, sign, body, reference, nil) &&
 		w.retried(l, http.StatusOK, http.MethodGet, statusURL(front, reference)+"?wait=20s", nil, "", func(a answer) bool {
 			return strings.Contains(string(a.body), `"EXECUTED"`)
 		}) &&

@@ -57,7 +57,7 @@ func TestCredentialsListMatrix(t *testing.T) {
 func TestCredentialsInfoMatrix(t *testing.T) {
 	rows := readRows(failed(credentialsFault, 0, 0, 0, 0))
 	for i, r := range rows {
-		switch r.rudeness {
+		switch r.misbehaviour {
 		case service.Refused, service.NotFoundAfter:
 			rows[i].once = cscElse(atOnce, r.once[0]) // CSC is asked again without certInfo
 		}
@@ -145,10 +145,10 @@ func TestUpdateTokenMatrix(t *testing.T) {
 		{row{service.BadBase64, all(atOnce), all(atOnce)}, atOnce},
 	}
 	var rows []row
-	after := make(map[service.Rudeness]outcome)
+	after := make(map[service.Misbehaviour]outcome)
 	for _, r := range renewals {
 		rows = append(rows, r.row)
-		after[r.rudeness] = r.after
+		after[r.misbehaviour] = r.after
 	}
 	ended := []variant{
 		{name: "safe", open: func(t *testing.T, s *service.Service, client *http.Client) (signing.Provider, error) {
@@ -157,5 +157,5 @@ func TestUpdateTokenMatrix(t *testing.T) {
 			return p, err
 		}},
 	}
-	wantRows(t, rows, func(r row) { runRowThen(t, "updateToken", ended, 0, r, after[r.rudeness]) })
+	wantRows(t, rows, func(r row) { runRowThen(t, "updateToken", ended, 0, r, after[r.misbehaviour]) })
 }

@@ -80,8 +80,8 @@ var (
 // row is a fault and its outcomes: each if the fault is permanent, once if it passes after one
 // request. They are listed by variant in order. A single outcome applies to all variants.
 type row struct {
-	rudeness   service.Rudeness
-	each, once []outcome
+	misbehaviour service.Misbehaviour
+	each, once   []outcome
 }
 
 func all(o outcome) []outcome { return []outcome{o} }
@@ -291,12 +291,12 @@ func runMatrix(t *testing.T, endpoint string, at []int, rows []row) {
 // wantRows runs every row and checks that no fault is missing.
 func wantRows(t *testing.T, rows []row, run func(row)) {
 	t.Helper()
-	if len(rows) != len(service.Rudenesses()) {
-		t.Errorf("%d rows for %d rudenesses", len(rows), len(service.Rudenesses()))
+	if len(rows) != len(service.Misbehaviours()) {
+		t.Errorf("%d rows for %d misbehaviours", len(rows), len(service.Misbehaviours()))
 	}
 	for i, r := range rows {
-		if r.rudeness != service.Rudenesses()[i] {
-			t.Errorf("row %d is of %s, want %s", i, r.rudeness, service.Rudenesses()[i])
+		if r.misbehaviour != service.Misbehaviours()[i] {
+			t.Errorf("row %d is of %s, want %s", i, r.misbehaviour, service.Misbehaviours()[i])
 		}
 		run(r)
 	}
@@ -324,9 +324,9 @@ func runRowThen(t *testing.T, endpoint string, variants []variant, k int, r row,
 		if len(c.wants) > 1 {
 			want = c.wants[k]
 		}
-		t.Run(fmt.Sprintf("%s %s %s", variants[k].name, r.rudeness, c.name), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s %s %s", variants[k].name, r.misbehaviour, c.name), func(t *testing.T) {
 			t.Parallel()
-			fault := service.Fault{Endpoint: endpoint, Rudeness: r.rudeness, Times: c.times}
+			fault := service.Fault{Endpoint: endpoint, Misbehaviour: r.misbehaviour, Times: c.times}
 			synctest.Test(t, func(t *testing.T) { runCell(t, variants[k], fault, want, then) })
 		})
 	}

@@ -41,9 +41,9 @@ func (p *pipeline) surround(t *testing.T, authority *service.Authority) *pades.F
 	}
 	issuing, issuingKey := authority.Issuer()
 	root, rootKey := authority.Root()
-	if p.tsa, err = tsa.New(
-		tsa.Options{Key: key, Certificate: certificate, Chain: []*x509.Certificate{issuing}, NoPurpose: unfit},
-	); err != nil {
+	chain := []*x509.Certificate{issuing}
+	p.tsa, err = tsa.New(tsa.Options{Key: key, Certificate: certificate, Chain: chain, NoPurpose: unfit})
+	if err != nil {
 		t.Fatal(err)
 	}
 	p.status, err = certstatus.New(
@@ -89,7 +89,7 @@ func unfinished(signError string) outcome {
 // order. A permanent fault fails the documents; a passing fault is retried. A fault that a probe
 // has found costs no document an attempt.
 func TestTimestampMatrix(t *testing.T) {
-	for _, r := range tsa.Rudenesses() {
+	for _, r := range tsa.Misbehaviours() {
 		stays, passes := failed("TIMESTAMP_SIGN_ERROR", 0, 0, 0, 0), atOnce
 		if r == tsa.WrongPolicy {
 			stays = atOnce // no policy was requested
@@ -116,9 +116,9 @@ func TestTimestampMatrix(t *testing.T) {
 // TestRevocationMatrix checks that OCSP and CRLs replace each other. If both fail, the documents
 // fail and are not signed a second time.
 func TestRevocationMatrix(t *testing.T) {
-	for _, r := range certstatus.Rudenesses() {
+	for _, r := range certstatus.Misbehaviours() {
 		for name, c := range map[string]struct {
-			ocsp, crl certstatus.Rudeness
+			ocsp, crl certstatus.Misbehaviour
 			want      outcome
 		}{
 			"OCSP":             {r, certstatus.Polite, atOnce},
@@ -147,8 +147,8 @@ func TestRevocationMatrix(t *testing.T) {
 	}
 }
 
-func knownToCRLs(r certstatus.Rudeness) bool {
-	for _, known := range certstatus.CRLRudenesses() {
+func knownToCRLs(r certstatus.Misbehaviour) bool {
+	for _, known := range certstatus.CRLMisbehaviours() {
 		if known == r {
 			return true
 		}

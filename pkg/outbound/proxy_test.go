@@ -123,10 +123,8 @@ func TestTinyproxy(t *testing.T) {
 	if err != nil && strings.Contains(err.Error(), "wrong") {
 		t.Errorf("error %q holds the password", err)
 	}
-	if status := refusedBy(
-		outbound.Exchange(client, post(t.Context(), t, plain.URL), 100<<10),
-	); status != http.StatusProxyAuthRequired &&
-		status != http.StatusUnauthorized {
+	status := refusedBy(outbound.Exchange(client, post(t.Context(), t, plain.URL), 100<<10))
+	if status != http.StatusProxyAuthRequired && status != http.StatusUnauthorized {
 		t.Errorf("wrong password: status %d, want 407 (or 401, as old releases say)", status)
 	}
 	credentials("simulated:password1\n") // they may change while the client is in use

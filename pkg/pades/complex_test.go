@@ -59,9 +59,8 @@ func TestTooComplex(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			in := input(t, leaveOut(tt.make.bytes()), signing.LevelB)
 			in.Signature.Visible = tt.visible
-			if _, err := (&Format{}).Prepare(t.Context(), in, rsaKey().credential); signing.KindOf(
-				err,
-			) != signing.KindTooComplex {
+			_, err := (&Format{}).Prepare(t.Context(), in, rsaKey().credential)
+			if signing.KindOf(err) != signing.KindTooComplex {
 				t.Errorf("Prepare = %v, want %s", err, signing.KindTooComplex)
 			}
 		})

@@ -95,7 +95,7 @@ func TestAuthorityFails(t *testing.T) {
 	original := onePage("", "").bytes()
 	for _, tt := range []struct {
 		name  string
-		rude  tsa.Rudeness
+		rude  tsa.Misbehaviour
 		spoil func([]byte) []byte
 		kind  signing.Kind
 	}{
@@ -138,9 +138,8 @@ func TestRevocationFails(t *testing.T) {
 	k := rsaKey()
 	original := onePage("", "").bytes()
 	a := newAuthority(t, k)
-	if _, err := trySign(t, &Format{Timestamper: a, Revocation: refusing{}}, k, original, signing.LevelLT); signing.KindOf(
-		err,
-	) != signing.KindRevocation {
+	_, err := trySign(t, &Format{Timestamper: a, Revocation: refusing{}}, k, original, signing.LevelLT)
+	if signing.KindOf(err) != signing.KindRevocation {
 		t.Errorf("error = %v, want the gatherer's own", err)
 	}
 	if _, err := trySign(t, &Format{Timestamper: a, Revocation: nothing{}}, k, original, signing.LevelLT); err == nil {

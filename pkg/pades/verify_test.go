@@ -320,9 +320,8 @@ func TestVerifyUnsigned(t *testing.T) {
 	if r := report(t, onePage("", "").bytes(), VerifyOptions{}); r.Valid() || len(r.Signatures) != 0 {
 		t.Errorf("report = %+v, want none", r)
 	}
-	if _, err := Verify(context.Background(), strings.NewReader("text"), 4, VerifyOptions{}); signing.KindOf(
-		err,
-	) != signing.KindNotDocument {
+	_, err := Verify(context.Background(), strings.NewReader("text"), 4, VerifyOptions{})
+	if signing.KindOf(err) != signing.KindNotDocument {
 		t.Errorf("error = %v, want %s", err, signing.KindNotDocument)
 	}
 }

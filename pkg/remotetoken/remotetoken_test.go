@@ -127,11 +127,11 @@ func TestOutOfReach(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, set, func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
-				for _, r := range []service.Rudeness{
+				for _, r := range []service.Misbehaviour{
 					service.ErrorBefore, service.TooManyRequests, service.CutBefore, service.HalfAnswer, service.Stalled,
 					service.NotJSON, service.Huge, service.Gateway, service.Refused,
 				} {
-					if err := s.Misbehave(service.Fault{Rudeness: r}); err != nil {
+					if err := s.Misbehave(service.Fault{Misbehaviour: r}); err != nil {
 						t.Fatal(err)
 					}
 					want(t, v, string(r), s.Token("a"), "", busy)
@@ -140,7 +140,7 @@ func TestOutOfReach(t *testing.T) {
 				time.Sleep(time.Minute) // fake
 				token := s.Token("a")
 				want(t, v, "back", token, "a", "")
-				if err := s.Misbehave(service.Fault{Rudeness: service.CutBefore}); err != nil {
+				if err := s.Misbehave(service.Fault{Misbehaviour: service.CutBefore}); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(50 * time.Second)
@@ -161,7 +161,7 @@ func TestOutOfReach(t *testing.T) {
 func TestHangs(t *testing.T) {
 	bubble(t, remotetoken.Settings{JWKSURL: jwksURL}, func(t *testing.T, s *service.Service, v *remotetoken.Verifier) {
 		want(t, v, "good", s.Token("a"), "a", "")
-		if err := s.Misbehave(service.Fault{Rudeness: service.Stalled}); err != nil {
+		if err := s.Misbehave(service.Fault{Misbehaviour: service.Stalled}); err != nil {
 			t.Fatal(err)
 		}
 		key, err := rsa.GenerateKey(rand.Reader, 2048)

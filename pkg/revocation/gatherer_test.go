@@ -49,7 +49,7 @@ func TestGatherOCSP(t *testing.T) {
 // TestGatherRudeOCSP checks that the CRL is used for any fault of OCSP, and that Gather fails when
 // both have a fault.
 func TestGatherRudeOCSP(t *testing.T) {
-	for _, rude := range certstatus.Rudenesses() {
+	for _, rude := range certstatus.Misbehaviours() {
 		t.Run(string(rude), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, shape{})
@@ -73,7 +73,7 @@ func TestGatherRudeOCSP(t *testing.T) {
 }
 
 func TestGatherRudeCRL(t *testing.T) {
-	for _, rude := range certstatus.CRLRudenesses() {
+	for _, rude := range certstatus.CRLMisbehaviours() {
 		t.Run(string(rude), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, shape{noOCSP: true})

@@ -81,7 +81,7 @@ func newWorld(t *testing.T, s shape) *world {
 
 // impatient sets a short time-out for faults that never answer. Other faults keep the default
 // time-out, because a correct answer may take long on a busy machine.
-func (w *world) impatient(rude certstatus.Rudeness) {
+func (w *world) impatient(rude certstatus.Misbehaviour) {
 	if rude == certstatus.Slow {
 		w.cfg.Timeout = time.Second
 	}

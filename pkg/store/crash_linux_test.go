@@ -211,9 +211,8 @@ func crashOperation(ctx context.Context, s *store.Store, reference string, tell 
 	if err := tell(p); err != nil { // the intention to end
 		return err
 	}
-	if err := s.SetStatus(
-		ctx, op.ID, signing.StatusPending, signing.StatusChange{Status: signing.StatusExecuted, Ended: ended},
-	); err != nil {
+	executed := signing.StatusChange{Status: signing.StatusExecuted, Ended: ended}
+	if err := s.SetStatus(ctx, op.ID, signing.StatusPending, executed); err != nil {
 		return err
 	}
 	p.Ended = true

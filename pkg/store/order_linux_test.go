@@ -54,9 +54,8 @@ func orderHelper() error {
 		return err
 	}
 	fmt.Println("MARK valued")
-	if err := s.FinishDocuments(
-		ctx, []signing.DocumentResult{{Ref: refs[0], Section: make([]byte, 100_000)}},
-	); err != nil {
+	result := signing.DocumentResult{Ref: refs[0], Section: make([]byte, 100_000)}
+	if err := s.FinishDocuments(ctx, []signing.DocumentResult{result}); err != nil {
 		return err
 	}
 	fmt.Println("MARK signed")

@@ -74,9 +74,8 @@ func create(t *testing.T, s signing.Store, reference string, contents ...string)
 // end gives an operation up at the given time.
 func end(t *testing.T, s signing.Store, op signing.Operation, at time.Time) {
 	t.Helper()
-	if err := s.SetStatus(
-		t.Context(), op.ID, op.Status, signing.StatusChange{Status: signing.StatusFailed, Ended: at},
-	); err != nil {
+	failed := signing.StatusChange{Status: signing.StatusFailed, Ended: at}
+	if err := s.SetStatus(t.Context(), op.ID, op.Status, failed); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -80,14 +80,14 @@ func TestOpenSSLVerifiesToken(t *testing.T) {
 // TestRudeAuthorityIsPassedOver checks that the token of a faulty authority is not used, and that
 // the next authority is asked.
 func TestRudeAuthorityIsPassedOver(t *testing.T) {
-	for _, rude := range tsa.Rudenesses() {
+	for _, rude := range tsa.Misbehaviours() {
 		t.Run(string(rude), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { passedOver(t, rude) })
 		})
 	}
 }
 
-func passedOver(t *testing.T, rude tsa.Rudeness) {
+func passedOver(t *testing.T, rude tsa.Misbehaviour) {
 	bad, good := newTSA(t, nil), newTSA(t, nil)
 	bad.MisbehaveAlways(rude)
 	hosts := http.NewServeMux()
@@ -130,7 +130,7 @@ func TestGrantedWithModsIsAccepted(t *testing.T) {
 }
 
 func TestWhetherARetryHelps(t *testing.T) {
-	for rude, want := range map[tsa.Rudeness]struct {
+	for rude, want := range map[tsa.Misbehaviour]struct {
 		retry bool
 		after time.Duration
 	}{

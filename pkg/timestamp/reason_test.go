@@ -57,7 +57,7 @@ func refusing(t *testing.T, text string, bits []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(answer) })
 }
 
-func rude(t *testing.T, r tsa.Rudeness) http.Handler {
+func rude(t *testing.T, r tsa.Misbehaviour) http.Handler {
 	h := newTSA(t, nil)
 	h.MisbehaveAlways(r)
 	return h

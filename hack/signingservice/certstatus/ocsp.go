@@ -53,7 +53,7 @@ func query(w http.ResponseWriter, q *http.Request) ([]byte, bool) {
 	return body, true
 }
 
-func (r *Responder) answer(body []byte, rude Rudeness) ([]byte, error) {
+func (r *Responder) answer(body []byte, rude Misbehaviour) ([]byte, error) {
 	req, err := ocsp.ParseRequest(body)
 	switch {
 	case err != nil || rude == Malformed:
@@ -89,7 +89,7 @@ func (r *Responder) answer(body []byte, rude Rudeness) ([]byte, error) {
 }
 
 // sign signs an answer with the key of the issuer or of its delegate.
-func (r *Responder) sign(number int, template ocsp.Response, rude Rudeness) ([]byte, error) {
+func (r *Responder) sign(number int, template ocsp.Response, rude Misbehaviour) ([]byte, error) {
 	issuer, key := r.o.Issuers[number].Certificate, r.o.Issuers[number].Key
 	responder, d := issuer, r.delegates[number]
 	use := func(c *x509.Certificate) { responder, key, template.Certificate = c, d.key, c }

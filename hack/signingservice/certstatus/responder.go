@@ -32,7 +32,7 @@ type Options struct {
 	Delegated bool
 	// Validity of an answer, from thisUpdate to nextUpdate. 0 = an hour.
 	Validity time.Duration
-	// RedirectTarget is the URL to which the rudeness Redirect points.
+	// RedirectTarget is the URL to which the misbehaviour Redirect points.
 	RedirectTarget string
 }
 
@@ -46,8 +46,8 @@ type Responder struct {
 
 	mu       sync.Mutex
 	revoked  map[string]time.Time // by serial number in hexadecimal
-	ocsp     Rudeness
-	crl      Rudeness
+	ocsp     Misbehaviour
+	crl      Misbehaviour
 	requests map[string]int // by path
 }
 
@@ -128,14 +128,14 @@ func (r *Responder) Revoke(c *x509.Certificate) {
 }
 
 // MisbehaveOCSP sets how all further OCSP requests are answered. Polite ends the misbehaviour.
-func (r *Responder) MisbehaveOCSP(rude Rudeness) {
+func (r *Responder) MisbehaveOCSP(rude Misbehaviour) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ocsp = rude
 }
 
 // MisbehaveCRL is MisbehaveOCSP for CRLs.
-func (r *Responder) MisbehaveCRL(rude Rudeness) {
+func (r *Responder) MisbehaveCRL(rude Misbehaviour) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.crl = rude
@@ -163,7 +163,7 @@ func (r *Responder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 }
 
 // times returns thisUpdate and nextUpdate.
-func (r *Responder) times(rude Rudeness) (this, next time.Time) {
+func (r *Responder) times(rude Misbehaviour) (this, next time.Time) {
 	now := time.Now().Truncate(time.Second)
 	switch rude {
 	case Stale:
@@ -176,9 +176,9 @@ func (r *Responder) times(rude Rudeness) (this, next time.Time) {
 	return now.Add(-time.Minute), now.Add(r.o.Validity)
 }
 
-// transport carries out a rudeness that does not depend on the request. It reports whether it
+// transport carries out a misbehaviour that does not depend on the request. It reports whether it
 // answered.
-func (r *Responder) transport(w http.ResponseWriter, q *http.Request, rude Rudeness) bool {
+func (r *Responder) transport(w http.ResponseWriter, q *http.Request, rude Misbehaviour) bool {
 	switch rude {
 	case NotFound:
 		http.NotFound(w, q)
@@ -226,7 +226,7 @@ func (r *Responder) serveCRL(w http.ResponseWriter, q *http.Request) {
 	_, _ = w.Write(der)
 }
 
-func (r *Responder) makeCRL(number int, rude Rudeness) ([]byte, error) {
+func (r *Responder) makeCRL(number int, rude Misbehaviour) ([]byte, error) {
 	issuer, key := *r.o.Issuers[number].Certificate, r.o.Issuers[number].Key
 	switch rude {
 	case WrongKey:

@@ -1,11 +1,11 @@
 // Package service simulates a remote signing service: OAuth2, CSC API v1.0.4 and v2, and SAFE.
 //
-// Tests, demonstrations and clusters sign with it, and it can misbehave in many ways (Rudeness). It
-// creates its authority and its keys when it starts and forgets them when it ends, unless it has a
-// Seed. Every certificate that it issues says SIMULATED. It shares no type with the client code
-// that it tests, and it makes unusual choices where the standards leave freedom: fields in another
-// order, optional fields present or absent, additional unknown fields, numbers as strings, its own
-// base paths.
+// Tests, demonstrations and clusters sign with it, and it can misbehave in many ways
+// (Misbehaviour). It creates its authority and its keys when it starts and forgets them when it
+// ends, unless it has a Seed. Every certificate that it issues says SIMULATED. It shares no type
+// with the client code that it tests, and it makes unusual choices where the standards leave
+// freedom: fields in another order, optional fields present or absent, additional unknown fields,
+// numbers as strings, its own base paths.
 //
 // A Service is an http.Handler. It serves:
 //

@@ -50,7 +50,7 @@ type exchange struct {
 	*http.Request
 	endpoint string
 	body     []byte
-	rude     Rudeness
+	rude     Misbehaviour
 }
 
 // maxBody bounds a request in bytes. It is enough for more than a thousand hashes.
@@ -69,7 +69,7 @@ func (f *frontend) handle(pattern, endpoint string, serve func(*exchange) answer
 		x := &exchange{Request: r, endpoint: endpoint, rude: f.faults.next(endpoint)}
 		if a, ok := before(x.rude); ok {
 			write(w, a)
-			f.log.Info("simulated rudeness", "path", key, "rudeness", string(x.rude))
+			f.log.Info("simulated misbehaviour", "path", key, "misbehaviour", string(x.rude))
 			return
 		}
 		body, err := readAll(r)
@@ -81,7 +81,7 @@ func (f *frontend) handle(pattern, endpoint string, serve func(*exchange) answer
 		f.wait(time.Duration(f.latency.Load()))
 		a := serve(x)
 		f.log.Info("simulated request",
-			"path", key, "status", a.status, "rudeness", string(x.rude), "ms", time.Since(start).Milliseconds())
+			"path", key, "status", a.status, "misbehaviour", string(x.rude), "ms", time.Since(start).Milliseconds())
 		f.after(w, r, x.rude, a)
 	})
 }

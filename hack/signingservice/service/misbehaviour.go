@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// before carries out a rudeness instead of the request. It reports whether it did.
-func before(r Rudeness) (answer, bool) {
+// before carries out a misbehaviour instead of the request. It reports whether it did.
+func before(r Misbehaviour) (answer, bool) {
 	switch r {
 	case TooManyRequests:
 		return answer{status: http.StatusTooManyRequests, body: object{{"error", "temporarily_unavailable"}}}, true
@@ -42,8 +42,8 @@ func before(r Rudeness) (answer, bool) {
 	return answer{}, false
 }
 
-// after writes the answer of a request that was carried out, or the rudeness that replaces it.
-func (f *frontend) after(w http.ResponseWriter, r *http.Request, rude Rudeness, a answer) {
+// after writes the answer of a request that was carried out, or the misbehaviour that replaces it.
+func (f *frontend) after(w http.ResponseWriter, r *http.Request, rude Misbehaviour, a answer) {
 	if lie, ok := misleading(rude); ok {
 		write(w, lie)
 		return
@@ -71,7 +71,7 @@ func (f *frontend) after(w http.ResponseWriter, r *http.Request, rude Rudeness, 
 }
 
 // misleading returns an answer that looks like a refusal of a request that was carried out.
-func misleading(r Rudeness) (answer, bool) {
+func misleading(r Misbehaviour) (answer, bool) {
 	page := func(status int, title string) (answer, bool) {
 		return answer{
 			status: status, header: map[string]string{"Content-Type": "text/html"},
@@ -104,7 +104,7 @@ func misleading(r Rudeness) (answer, bool) {
 
 // writeHalf sends half of the answer. Then it cuts the connection, immediately or when the client
 // has given up.
-func (f *frontend) writeHalf(w http.ResponseWriter, r *http.Request, rude Rudeness, a answer) {
+func (f *frontend) writeHalf(w http.ResponseWriter, r *http.Request, rude Misbehaviour, a answer) {
 	text := encode(a.body)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", fmt.Sprint(len(text)))

@@ -13,7 +13,7 @@ const Digests = 3
 
 // SignHashFault is a permanent fault of signHash.
 type SignHashFault struct {
-	Rudeness service.Rudeness
+	Misbehaviour service.Misbehaviour
 	// Want is the outcome of a call of Digests digests to a service whose answer cannot be fetched
 	// again.
 	Want providertest.Outcome
@@ -22,7 +22,7 @@ type SignHashFault struct {
 	Lost bool
 }
 
-// SignHashFaults returns the meaning of every Rudeness at signHash.
+// SignHashFaults returns the meaning of every Misbehaviour at signHash.
 func SignHashFaults() []SignHashFault {
 	known := func(kind signing.Kind, retry bool) providertest.Outcome {
 		return providertest.Outcome{Kind: kind, Retry: retry}
@@ -37,39 +37,39 @@ func SignHashFaults() []SignHashFault {
 	const provider = signing.KindProvider
 	unfit := providertest.Outcome{Bad: true, Spent: Digests}
 	return []SignHashFault{
-		{Rudeness: service.TooManyRequests, Want: known(provider, true)},
-		{Rudeness: service.TooManyRetryAfter, Want: after(known(provider, true), 2*time.Second)},
-		{Rudeness: service.ErrorBefore, Want: unknown(provider, true, 0)},
-		{Rudeness: service.Unavailable, Want: after(unknown(provider, true, 0), 3*time.Second)},
-		{Rudeness: service.Gateway, Want: unknown(provider, true, 0)},
-		{Rudeness: service.CutBefore, Want: unknown(provider, true, 0)},
-		{Rudeness: service.Refused, Want: known(provider, false)},
-		{Rudeness: service.ExpiredToken, Want: known(signing.KindProviderCredentials, false)},
-		{Rudeness: service.ExpiredSAD, Want: known(provider, true)},
-		{Rudeness: service.ErrorAfter, Want: unknown(provider, true, Digests), Lost: true},
-		{Rudeness: service.CutAfter, Want: unknown(provider, true, Digests), Lost: true},
-		{Rudeness: service.HalfAnswer, Want: unknown(provider, true, Digests), Lost: true},
-		{Rudeness: service.Stalled, Want: unknown(provider, true, Digests), Lost: true},
-		{Rudeness: service.NotJSON, Want: unknown(provider, true, Digests), Lost: true},
-		{Rudeness: service.Empty, Want: unknown(provider, false, Digests), Lost: true},
-		{Rudeness: service.Huge, Want: unknown(provider, true, Digests), Lost: true},
-		{Rudeness: service.TimedOutAfter, Want: unknown(provider, true, Digests), Lost: true},
-		{Rudeness: service.TooManyAfter, Want: after(unknown(provider, true, Digests), 2*time.Second), Lost: true},
-		{Rudeness: service.HungUpAfter, Want: unknown(provider, true, Digests), Lost: true},
-		{Rudeness: service.ServerErrorAfter, Want: unknown(provider, true, Digests), Lost: true},
-		{Rudeness: service.NotFoundAfter, Want: unknown(signing.KindConfiguration, false, Digests), Lost: true},
-		{Rudeness: service.RedirectAfter, Want: unknown(signing.KindConfiguration, false, Digests), Lost: true},
-		{Rudeness: service.WrongOrder, Want: unfit},
-		{Rudeness: service.TooFewValues, Want: unfit},
-		{Rudeness: service.TooManyValues, Want: unfit},
-		{Rudeness: service.WrongKey, Want: unfit},
-		{Rudeness: service.RawECDSA, Want: providertest.Outcome{OK: true, Spent: Digests}},
-		{Rudeness: service.BadBase64, Want: unknown(provider, false, Digests)},
+		{Misbehaviour: service.TooManyRequests, Want: known(provider, true)},
+		{Misbehaviour: service.TooManyRetryAfter, Want: after(known(provider, true), 2*time.Second)},
+		{Misbehaviour: service.ErrorBefore, Want: unknown(provider, true, 0)},
+		{Misbehaviour: service.Unavailable, Want: after(unknown(provider, true, 0), 3*time.Second)},
+		{Misbehaviour: service.Gateway, Want: unknown(provider, true, 0)},
+		{Misbehaviour: service.CutBefore, Want: unknown(provider, true, 0)},
+		{Misbehaviour: service.Refused, Want: known(provider, false)},
+		{Misbehaviour: service.ExpiredToken, Want: known(signing.KindProviderCredentials, false)},
+		{Misbehaviour: service.ExpiredSAD, Want: known(provider, true)},
+		{Misbehaviour: service.ErrorAfter, Want: unknown(provider, true, Digests), Lost: true},
+		{Misbehaviour: service.CutAfter, Want: unknown(provider, true, Digests), Lost: true},
+		{Misbehaviour: service.HalfAnswer, Want: unknown(provider, true, Digests), Lost: true},
+		{Misbehaviour: service.Stalled, Want: unknown(provider, true, Digests), Lost: true},
+		{Misbehaviour: service.NotJSON, Want: unknown(provider, true, Digests), Lost: true},
+		{Misbehaviour: service.Empty, Want: unknown(provider, false, Digests), Lost: true},
+		{Misbehaviour: service.Huge, Want: unknown(provider, true, Digests), Lost: true},
+		{Misbehaviour: service.TimedOutAfter, Want: unknown(provider, true, Digests), Lost: true},
+		{Misbehaviour: service.TooManyAfter, Want: after(unknown(provider, true, Digests), 2*time.Second), Lost: true},
+		{Misbehaviour: service.HungUpAfter, Want: unknown(provider, true, Digests), Lost: true},
+		{Misbehaviour: service.ServerErrorAfter, Want: unknown(provider, true, Digests), Lost: true},
+		{Misbehaviour: service.NotFoundAfter, Want: unknown(signing.KindConfiguration, false, Digests), Lost: true},
+		{Misbehaviour: service.RedirectAfter, Want: unknown(signing.KindConfiguration, false, Digests), Lost: true},
+		{Misbehaviour: service.WrongOrder, Want: unfit},
+		{Misbehaviour: service.TooFewValues, Want: unfit},
+		{Misbehaviour: service.TooManyValues, Want: unfit},
+		{Misbehaviour: service.WrongKey, Want: unfit},
+		{Misbehaviour: service.RawECDSA, Want: providertest.Outcome{OK: true, Spent: Digests}},
+		{Misbehaviour: service.BadBase64, Want: unknown(provider, false, Digests)},
 	}
 }
 
-// Harmless reports whether a rudeness changes nothing at an endpoint other than signHash.
-func Harmless(r service.Rudeness) bool {
+// Harmless reports whether a misbehaviour changes nothing at an endpoint other than signHash.
+func Harmless(r service.Misbehaviour) bool {
 	switch r {
 	case service.ExpiredSAD, service.WrongOrder, service.TooFewValues, service.TooManyValues, service.WrongKey,
 		service.RawECDSA, service.BadBase64:
@@ -78,8 +78,8 @@ func Harmless(r service.Rudeness) bool {
 	return false
 }
 
-// Final reports whether a rudeness looks like a refusal, so that a provider does not retry.
-func Final(r service.Rudeness) bool {
+// Final reports whether a misbehaviour looks like a refusal, so that a provider does not retry.
+func Final(r service.Misbehaviour) bool {
 	switch r {
 	case service.Refused, service.NotFoundAfter, service.RedirectAfter:
 		return true

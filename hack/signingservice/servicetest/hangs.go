@@ -18,7 +18,7 @@ func CheckHangingService(t *testing.T, s *service.Service, p signing.Provider) {
 		t.Fatal(err)
 	}
 	time.Sleep(time.Hour) // fake
-	Misbehave(t, s, service.Fault{Endpoint: "credentials/info", Rudeness: service.Stalled})
+	Misbehave(t, s, service.Fault{Endpoint: "credentials/info", Misbehaviour: service.Stalled})
 	credential := func(who string) {
 		if _, err := p.Credential(t.Context()); err != nil {
 			t.Errorf("%s caller: Credential = %v, want the stale one", who, err)

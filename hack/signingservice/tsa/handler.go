@@ -36,7 +36,7 @@ type Handler struct {
 	o Options
 
 	mu       sync.Mutex
-	rude     []Rudeness // one for each of the next requests; the last one stays if forever
+	rude     []Misbehaviour // one for each of the next requests; the last one stays if forever
 	forever  bool
 	requests []time.Time
 	issued   int
@@ -69,19 +69,19 @@ func New(o Options) (*Handler, error) {
 	return &Handler{o: o}, nil
 }
 
-// Misbehave sets how the next requests are answered, one rudeness for each. After them the
+// Misbehave sets how the next requests are answered, one misbehaviour for each. After them the
 // authority is polite again.
-func (h *Handler) Misbehave(list ...Rudeness) {
+func (h *Handler) Misbehave(list ...Misbehaviour) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.rude, h.forever = slices.Clone(list), false
 }
 
 // MisbehaveAlways sets how all further requests are answered.
-func (h *Handler) MisbehaveAlways(r Rudeness) {
+func (h *Handler) MisbehaveAlways(r Misbehaviour) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.rude, h.forever = []Rudeness{r}, true
+	h.rude, h.forever = []Misbehaviour{r}, true
 }
 
 // Requests returns how many requests have arrived, with any result.
@@ -99,7 +99,7 @@ func (h *Handler) Issued() int {
 }
 
 // begin counts a request and returns how to answer it.
-func (h *Handler) begin(now time.Time) Rudeness {
+func (h *Handler) begin(now time.Time) Misbehaviour {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.requests = append(h.requests, now)
@@ -164,7 +164,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer returns a complete TimeStampResp.
-func (h *Handler) answer(body []byte, rude Rudeness) ([]byte, error) {
+func (h *Handler) answer(body []byte, rude Misbehaviour) ([]byte, error) {
 	req, fail, err := parse(body)
 	if err != nil {
 		return refuse(rejection, fail, err.Error())
@@ -193,7 +193,7 @@ func (h *Handler) answer(body []byte, rude Rudeness) ([]byte, error) {
 	return asn1.Marshal(response{status, asn1.RawValue{FullBytes: token}})
 }
 
-func (h *Handler) build(req request, rude Rudeness) ([]byte, error) {
+func (h *Handler) build(req request, rude Misbehaviour) ([]byte, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ func (h *Handler) build(req request, rude Rudeness) ([]byte, error) {
 }
 
 // spoil changes the token to one that must not be used, or to an unusual one.
-func (h *Handler) spoil(b *builder, rude Rudeness) {
+func (h *Handler) spoil(b *builder, rude Misbehaviour) {
 	switch rude {
 	case WrongNonce:
 		b.info.Nonce = big.NewInt(4711)

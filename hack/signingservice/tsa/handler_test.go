@@ -112,7 +112,7 @@ func TestOpenSSLVerifies(t *testing.T) {
 			if out, err := run(verify...); err != nil || !strings.Contains(out, "Verification: OK") {
 				t.Errorf("openssl ts -verify = %v: %s", err, out)
 			}
-			for _, r := range []Rudeness{WrongNonce, WrongImprint, WrongValue, WrongPurpose, ForeignSigner, Rejection} {
+			for _, r := range []Misbehaviour{WrongNonce, WrongImprint, WrongValue, WrongPurpose, ForeignSigner, Rejection} {
 				h.Misbehave(r)
 				_, reply := post(t, server.URL, query)
 				write(t, folder, "reply", reply)

@@ -2,8 +2,9 @@ package tsa
 
 import "net/http"
 
-// withoutAnswer carries out a rudeness below the level of RFC 3161. It reports whether it answered.
-func withoutAnswer(w http.ResponseWriter, r *http.Request, rude Rudeness) bool {
+// withoutAnswer carries out a misbehaviour below the level of RFC 3161. It reports whether it
+// answered.
+func withoutAnswer(w http.ResponseWriter, r *http.Request, rude Misbehaviour) bool {
 	switch rude {
 	case BadRequest:
 		http.Error(w, "Bad Request", http.StatusBadRequest)

@@ -218,9 +218,8 @@ func (w *world) create(object client.Object) {
 
 func (w *world) get(object client.Object) {
 	w.t.Helper()
-	if err := w.api.Get(
-		w.t.Context(), client.ObjectKey{Namespace: w.namespace, Name: object.GetName()}, object,
-	); err != nil {
+	key := client.ObjectKey{Namespace: w.namespace, Name: object.GetName()}
+	if err := w.api.Get(w.t.Context(), key, object); err != nil {
 		w.t.Fatalf("get %s: %v", object.GetName(), err)
 	}
 }

@@ -76,9 +76,8 @@ func TestWriterBase64OfAnySize(t *testing.T) {
 
 func TestWriterErrors(t *testing.T) {
 	w := NewWriter(io.Discard)
-	if _, err := w.Base64(
-		io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)),
-	); err != io.ErrUnexpectedEOF {
+	cut := io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF))
+	if _, err := w.Base64(cut); err != io.ErrUnexpectedEOF {
 		t.Errorf("Base64 of a reader that ends unexpectedly = %v, want its error", err)
 	}
 	broken := errors.New("connection reset")

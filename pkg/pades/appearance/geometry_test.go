@@ -118,9 +118,8 @@ func TestPlaceOutsideThePage(t *testing.T) {
 	if _, err := Place(p, 595, 395, signing.Area{Width: 10, Height: 10}); err != nil {
 		t.Errorf("Place partly on the page: %v", err)
 	}
-	if _, err := Place(page(0, 1, pdf.Rectangle{}), 0, 0, signing.Area{Width: 10, Height: 10}); signing.KindOf(
-		err,
-	) != signing.KindVisible {
+	_, err := Place(page(0, 1, pdf.Rectangle{}), 0, 0, signing.Area{Width: 10, Height: 10})
+	if signing.KindOf(err) != signing.KindVisible {
 		t.Errorf("Place on a page without size = %v, want KindVisible", err)
 	}
 }

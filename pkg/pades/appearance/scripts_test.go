@@ -83,9 +83,8 @@ func TestScriptsInOtherReaders(t *testing.T) {
 	for _, tt := range scripts {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "stamped.pdf")
-			if err := os.WriteFile(
-				path, stamp(t, onePage(pageSpec{media: "[0 0 300 100]"}), scriptContent(t, tt.text, true)), 0o600,
-			); err != nil {
+			stamped := stamp(t, onePage(pageSpec{media: "[0 0 300 100]"}), scriptContent(t, tt.text, true))
+			if err := os.WriteFile(path, stamped, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if out, err := exec.Command(tool(t, "qpdf"), "--check", path).CombinedOutput(); err != nil {

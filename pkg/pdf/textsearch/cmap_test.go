@@ -16,6 +16,10 @@ func block(name string, first, count, step int, entry func(code int) string) str
 	return b.String() + "end" + name + "\n"
 }
 
+// In these CMaps a code maps to itself with the highest of 16 bits inverted. So a test notices if a
+// code is returned unmapped. char, pair and list write one entry: for one code, for two codes with
+// the first text, and for two codes with both texts.
+
 func char(code int) string { return fmt.Sprintf("<%04X> <%04X>", code, code^0x8000) }
 
 func pair(code int) string { return fmt.Sprintf("<%04X> <%04X> <%04X>", code, code+1, code^0x8000) }
@@ -67,8 +71,8 @@ func TestFindWithLongMap(t *testing.T) {
 	}
 }
 
-// TestMapsAreBounded checks that entries beyond the limit are ignored, in whichever form they are
-// written.
+// TestMapsAreBounded checks that a CMap with more than maxMappings entries is read without an
+// error, and that the entries beyond the limit are ignored.
 func TestMapsAreBounded(t *testing.T) {
 	m, err := parseCMap(
 		strings.NewReader(

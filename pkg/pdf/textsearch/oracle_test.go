@@ -102,7 +102,8 @@ func plainWord(s string) bool {
 	return n >= 4
 }
 
-// unique picks up to limit words, spread over the document, that occur in it once.
+// unique returns up to limit words that occur once in the document. They are spread over the whole
+// document.
 func unique(words []word, limit int) []word {
 	all := make([]string, 0, len(words))
 	for _, w := range words {

@@ -347,9 +347,8 @@ func TestFindIsBounded(t *testing.T) {
 			t.Errorf("%s: find = %v, want KindTooComplex", name, err)
 		}
 	}
-	if _, err := find(
-		t.Context(), open(t, sheet{content: []string{strings.Repeat("q\n", small.operators)}}.bytes()), "SIGN", small,
-	); err != nil {
+	within := sheet{content: []string{strings.Repeat("q\n", small.operators)}}
+	if _, err := find(t.Context(), open(t, within.bytes()), "SIGN", small); err != nil {
 		t.Errorf("find within the budget: %v", err)
 	}
 }

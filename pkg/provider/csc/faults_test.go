@@ -54,18 +54,18 @@ const provider = signing.KindProvider
 // happens once.
 func signHashFaults() (all []signHashFault) {
 	for _, f := range servicetest.SignHashFaults() {
-		all = append(all, signHashFault{rudeness: f.Rudeness, want: f.Want})
+		all = append(all, signHashFault{misbehaviour: f.Misbehaviour, want: f.Want})
 	}
 	signed := providertest.Outcome{OK: true, Spent: servicetest.Digests}
 	return append(all,
-		signHashFault{rudeness: service.ExpiredToken, once: true, want: signed},
-		signHashFault{rudeness: service.ExpiredSAD, once: true, want: signed})
+		signHashFault{misbehaviour: service.ExpiredToken, once: true, want: signed},
+		signHashFault{misbehaviour: service.ExpiredSAD, once: true, want: signed})
 }
 
 type signHashFault struct {
-	rudeness service.Rudeness
-	once     bool
-	want     providertest.Outcome
+	misbehaviour service.Misbehaviour
+	once         bool
+	want         providertest.Outcome
 }
 
 // TestSignHashFaults checks what each fault of signHash means and how many signatures it costs.
@@ -73,7 +73,7 @@ type signHashFault struct {
 func TestSignHashFaults(t *testing.T) {
 	for _, v := range variants {
 		for _, f := range signHashFaults() {
-			t.Run(fmt.Sprintf("%s %s once=%v", v.name, f.rudeness, f.once), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s %s once=%v", v.name, f.misbehaviour, f.once), func(t *testing.T) {
 				v.run(t, func(t *testing.T, s *service.Service, p *csc.Provider) { checkSignHashFault(t, s, p, f) })
 			})
 		}
@@ -82,7 +82,7 @@ func TestSignHashFaults(t *testing.T) {
 
 func checkSignHashFault(t *testing.T, s *service.Service, p *csc.Provider, f signHashFault) {
 	t.Helper()
-	fault := service.Fault{Endpoint: "signatures/signHash", Rudeness: f.rudeness}
+	fault := service.Fault{Endpoint: "signatures/signHash", Misbehaviour: f.misbehaviour}
 	if f.once {
 		fault.Times = 1
 	}
@@ -108,7 +108,7 @@ func checkPolite(t *testing.T, s *service.Service, p *csc.Provider) {
 // the same call may be made again, and the next call works.
 func TestSignHashIsNotRepeated(t *testing.T) {
 	for _, v := range variants {
-		for _, r := range service.Rudenesses() {
+		for _, r := range service.Misbehaviours() {
 			t.Run(v.name+" "+string(r), func(t *testing.T) {
 				v.run(t, func(t *testing.T, s *service.Service, p *csc.Provider) {
 					checkNotRepeated(t, s, p, r, v.path[1:]+"/signatures/signHash")
@@ -118,13 +118,13 @@ func TestSignHashIsNotRepeated(t *testing.T) {
 	}
 }
 
-func checkNotRepeated(t *testing.T, s *service.Service, p *csc.Provider, r service.Rudeness, counted string) {
+func checkNotRepeated(t *testing.T, s *service.Service, p *csc.Provider, r service.Misbehaviour, counted string) {
 	t.Helper()
 	c, err := p.Credential(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	servicetest.Misbehave(t, s, service.Fault{Endpoint: "signatures/signHash", Rudeness: r})
+	servicetest.Misbehave(t, s, service.Fault{Endpoint: "signatures/signHash", Misbehaviour: r})
 	_, err = p.Sign(t.Context(), providertest.NewCall(c.Hash, 3))
 	if n := s.Counts().Calls[counted]; n != 1 {
 		t.Errorf("%d calls of signHash, want 1", n)
@@ -140,7 +140,7 @@ func checkNotRepeated(t *testing.T, s *service.Service, p *csc.Provider, r servi
 }
 
 // earlyWant is the expected outcome of a fault before anything can have been signed.
-func earlyWant(endpoint string, r service.Rudeness) providertest.Outcome {
+func earlyWant(endpoint string, r service.Misbehaviour) providertest.Outcome {
 	switch {
 	case servicetest.Harmless(r), r == service.ExpiredToken && (endpoint == "info" || endpoint == "token"):
 		return providertest.Outcome{OK: true, Spent: 2} // info and token need no token
@@ -167,10 +167,10 @@ func TestEarlyFaults(t *testing.T) {
 	for _, v := range variants[:2] { // before signHash, asynchronous calls are like synchronous ones
 		set := csc.Settings{URL: "http://simulated.invalid" + v.path}
 		for _, endpoint := range endpoints {
-			for _, r := range service.Rudenesses() {
+			for _, r := range service.Misbehaviours() {
 				t.Run(fmt.Sprintf("%s %s %s", v.name, endpoint, r), func(t *testing.T) {
 					bubble(t, service.Options{}, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
-						servicetest.Misbehave(t, s, service.Fault{Endpoint: endpoint, Rudeness: r})
+						servicetest.Misbehave(t, s, service.Fault{Endpoint: endpoint, Misbehaviour: r})
 						if got, want := attempt(t, s, p, 2), earlyWant(endpoint, r); got != want {
 							t.Errorf("outcome = %v, want %v", got, want)
 						}
@@ -186,11 +186,11 @@ func TestEarlyFaults(t *testing.T) {
 // fault, and that their outcome is unknown after a permanent one.
 func TestPollingFaults(t *testing.T) {
 	opts, set := service.Options{Asynchronous: true}, csc.Settings{URL: "http://simulated.invalid"}
-	for _, r := range service.Rudenesses() {
+	for _, r := range service.Misbehaviours() {
 		for _, times := range []int{1, 0} {
 			t.Run(fmt.Sprintf("%s times=%d", r, times), func(t *testing.T) {
 				bubble(t, opts, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
-					servicetest.Misbehave(t, s, service.Fault{Endpoint: "signatures/signPolling", Rudeness: r, Times: times})
+					servicetest.Misbehave(t, s, service.Fault{Endpoint: "signatures/signPolling", Misbehaviour: r, Times: times})
 					got, harmless := attempt(t, s, p, 2), servicetest.Harmless(r)
 					switch {
 					case got.Spent != 2:

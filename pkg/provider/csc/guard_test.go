@@ -67,7 +67,8 @@ func TestTOTPIsSentOnce(t *testing.T) {
 			TOTPSecretFile: secretFile(t, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"),
 		}
 		bubble(t, opts, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
-			servicetest.Misbehave(t, s, service.Fault{Endpoint: "signatures/signHash", Rudeness: service.ExpiredSAD, Times: 1})
+			expired := service.Fault{Endpoint: "signatures/signHash", Misbehaviour: service.ExpiredSAD, Times: 1}
+			servicetest.Misbehave(t, s, expired)
 			var all sync.WaitGroup
 			for range 4 {
 				all.Go(func() {

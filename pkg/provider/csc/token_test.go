@@ -141,15 +141,15 @@ func TestThreeTokenCallsASecond(t *testing.T) {
 		{"tokens revoked all the time", service.ClientSecret, nil, true, 15},
 		{
 			"every token refused", service.ClientSecret,
-			&service.Fault{Endpoint: "credentials/list", Rudeness: service.ExpiredToken}, false, 15,
+			&service.Fault{Endpoint: "credentials/list", Misbehaviour: service.ExpiredToken}, false, 15,
 		},
 		{
-			"token endpoint fails", service.ClientSecret, &service.Fault{Endpoint: "token", Rudeness: service.ErrorBefore},
+			"token endpoint fails", service.ClientSecret, &service.Fault{Endpoint: "token", Misbehaviour: service.ErrorBefore},
 			false, 15,
 		},
 		{
 			"token endpoint cuts connections", service.ClientSecret,
-			&service.Fault{Endpoint: "token", Rudeness: service.CutBefore}, false, 15,
+			&service.Fault{Endpoint: "token", Misbehaviour: service.CutBefore}, false, 15,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -190,7 +190,7 @@ func TestRefusedTokens(t *testing.T) {
 	set := csc.Settings{URL: "http://simulated.invalid"}
 	bubble(t, service.Options{}, set, func(t *testing.T, s *service.Service, p *csc.Provider) {
 		signGood(t, p, 1)
-		servicetest.Misbehave(t, s, service.Fault{Endpoint: "credentials/authorize", Rudeness: service.ExpiredToken})
+		servicetest.Misbehave(t, s, service.Fault{Endpoint: "credentials/authorize", Misbehaviour: service.ExpiredToken})
 		before, start := tokenCalls(s), time.Now()
 		for range 20 {
 			for _, err := range atOnce(t, p, 10, 1) {
@@ -237,7 +237,7 @@ func TestTokenRenewal(t *testing.T) {
 			t.Errorf("%d token calls after 54 minutes, want 1", n)
 		}
 		time.Sleep(90 * time.Second)
-		servicetest.Misbehave(t, s, service.Fault{Endpoint: "token", Rudeness: service.Unavailable})
+		servicetest.Misbehave(t, s, service.Fault{Endpoint: "token", Misbehaviour: service.Unavailable})
 		for range 10 {
 			signGood(t, p, 1)
 		}

@@ -49,8 +49,8 @@ func newFake(t *testing.T) *fake {
 	}
 	return &fake{
 		key:    key,
-		sign:   right,
-		resume: (*fake).again,
+		sign:   signCorrectly,
+		resume: (*fake).resumeNoted,
 		credential: signing.Credential{
 			Name:      "fake",
 			Chain:     []*x509.Certificate{cert},
@@ -78,10 +78,12 @@ func (f *fake) Resume(_ context.Context, call signing.Call, handle string) ([][]
 	return f.resume(f, call, handle)
 }
 
-func (f *fake) again(_ signing.Call, handle string) ([][]byte, error) { return f.notes[handle], nil }
+func (f *fake) resumeNoted(_ signing.Call, handle string) ([][]byte, error) {
+	return f.notes[handle], nil
+}
 
-// right signs as the contract requires.
-func right(f *fake, ctx context.Context, call signing.Call) ([][]byte, error) {
+// signCorrectly signs as the contract of signing.Provider requires. It notes the handle "handle".
+func signCorrectly(f *fake, ctx context.Context, call signing.Call) ([][]byte, error) {
 	if ctx.Err() != nil {
 		return nil, signing.Errorf(signing.KindProvider, "cancelled")
 	}
@@ -126,7 +128,7 @@ func TestWrongProvidersFail(t *testing.T) {
 	always := func(change func(values [][]byte) [][]byte) func(f *fake) {
 		return func(f *fake) {
 			f.sign = func(f *fake, ctx context.Context, call signing.Call) ([][]byte, error) {
-				values, err := right(f, ctx, call)
+				values, err := signCorrectly(f, ctx, call)
 				if err != nil {
 					return nil, err
 				}
@@ -157,14 +159,14 @@ func TestWrongProvidersFail(t *testing.T) {
 		"signs twice": {"one digest", func(f *fake) {
 			f.sign = func(f *fake, ctx context.Context, call signing.Call) ([][]byte, error) {
 				f.values(call)
-				return right(f, ctx, call)
+				return signCorrectly(f, ctx, call)
 			}
 		}},
 		"deduplicates": {"equal digests", always(func(v [][]byte) [][]byte { return v[:1] })},
 		"writes digests": {"caller's digests untouched", func(f *fake) {
 			f.sign = func(f *fake, ctx context.Context, call signing.Call) ([][]byte, error) {
 				defer func() { call.Digests[0][0]++ }()
-				return right(f, ctx, call)
+				return signCorrectly(f, ctx, call)
 			}
 		}},
 		"signs anything": {"wrong calls spend nothing", func(f *fake) {
@@ -173,7 +175,7 @@ func TestWrongProvidersFail(t *testing.T) {
 		"spends first": {"wrong calls spend nothing", func(f *fake) {
 			f.sign = func(f *fake, ctx context.Context, call signing.Call) ([][]byte, error) {
 				f.spent.Add(1)
-				return right(f, ctx, call)
+				return signCorrectly(f, ctx, call)
 			}
 		}},
 		"plain error": {"wrong calls spend nothing", func(f *fake) {
@@ -186,7 +188,7 @@ func TestWrongProvidersFail(t *testing.T) {
 		}},
 		"ignores cancel": {"cancelled before the call", func(f *fake) {
 			f.sign = func(f *fake, _ context.Context, call signing.Call) ([][]byte, error) {
-				return right(f, context.Background(), call)
+				return signCorrectly(f, context.Background(), call)
 			}
 		}},
 		"hides spending": {"cancelled during the call", func(f *fake) {

@@ -114,10 +114,10 @@ func TestSignHashFaults(t *testing.T) {
 		case want.Unknown:
 			want.RetryAfter = 0 // the outcome is that of the call that fetches the values
 		}
-		t.Run(string(f.Rudeness), func(t *testing.T) {
+		t.Run(string(f.Misbehaviour), func(t *testing.T) {
 			bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 				p := newProvider(t, client, set)
-				servicetest.Misbehave(t, s, service.Fault{Endpoint: "signatures/signHash", Rudeness: f.Rudeness})
+				servicetest.Misbehave(t, s, service.Fault{Endpoint: "signatures/signHash", Misbehaviour: f.Misbehaviour})
 				if got := attempt(t, s, p, servicetest.Digests); got != want {
 					t.Errorf("outcome = %v, want %v", got, want)
 				}
@@ -155,9 +155,9 @@ func TestOtherFaults(t *testing.T) {
 		"credentials/list", "credentials/info", "credentials/authorize", "authorize/verify", "signHash/verify",
 	}
 	for _, endpoint := range endpoints {
-		for _, r := range service.Rudenesses() {
+		for _, r := range service.Misbehaviours() {
 			for _, times := range []int{1, 0} {
-				fault := service.Fault{Endpoint: endpoint, Rudeness: r, Times: times}
+				fault := service.Fault{Endpoint: endpoint, Misbehaviour: r, Times: times}
 				t.Run(fmt.Sprintf("%s %s times=%d", endpoint, r, times), func(t *testing.T) {
 					bubble(t, service.Options{}, func(t *testing.T, s *service.Service, client *http.Client, set safe.Settings) {
 						p := newProvider(t, client, set)
@@ -175,7 +175,7 @@ func TestOtherFaults(t *testing.T) {
 // than signHash.
 func checkOtherFault(t *testing.T, f service.Fault, got providertest.Outcome) {
 	t.Helper()
-	r, once := f.Rudeness, f.Times == 1
+	r, once := f.Misbehaviour, f.Times == 1
 	late := f.Endpoint == "signHash/verify"
 	// The body of a success is ignored for a call whose answer has no content.
 	ignored := f.Endpoint == "credentials/authorize" && (r == service.NotJSON || r == service.Empty)

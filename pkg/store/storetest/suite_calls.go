@@ -177,9 +177,8 @@ var concurrencyTests = []test{
 			if err := f.SavePrepared(f.ctx(), preparedOf(refs)); err != nil {
 				return err
 			}
-			if err := f.BeginCall(
-				f.ctx(), signing.CallRecord{ID: callOf(refs), Credential: "credential", Refs: refs},
-			); err != nil {
+			call := signing.CallRecord{ID: callOf(refs), Credential: "credential", Refs: refs}
+			if err := f.BeginCall(f.ctx(), call); err != nil {
 				return err
 			}
 			if err := f.EndCall(f.ctx(), callOf(refs), valuesOf(refs)); err != nil {
