@@ -64,6 +64,9 @@ func (a *arrival) settle(ctx context.Context, s *State) error {
 			s.Heirs, s.Settled = nil, nil
 		case lost:
 			s.Standing, s.Epoch, s.Heirs, s.Settled = Joining, a.tick(), nil, nil
+			if !a.omit.has(ruleFetchAll) {
+				s.fetchAll()
+			}
 		}
 		return nil
 	}))

@@ -9,6 +9,7 @@ const (
 	RuleStopActing     = ruleStopActing
 	RuleFetchBack      = ruleFetchBack
 	RuleJoin           = ruleJoin
+	RuleFetchAll       = ruleFetchAll
 	RuleAllMembers     = ruleAllMembers
 	RulePassedOn       = rulePassedOn
 	RuleEpoch          = ruleEpoch
@@ -17,9 +18,11 @@ const (
 	RuleCopy           = ruleCopy
 	RuleHandOver       = ruleHandOver
 	RuleConfirm        = ruleConfirm
+	RuleFollowTime     = ruleFollowTime
 	RuleRemoved        = ruleRemoved
 
 	// Rules that the model itself follows.
+	RuleDurable           Rules = 1 << 29 // what a table has written survives a crash
 	RuleVersion           Rules = 1 << 30 // a claim replaces only an older one
 	RuleClaimBeforeCreate Rules = 1 << 31 // an owner that is asked by a peer claims too
 )

@@ -5,7 +5,19 @@ import (
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
+	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome/keyhometest"
 )
+
+// newFleetWithout returns members that do not follow some rules.
+func newFleetWithout(t *testing.T, n int, omit keyhome.Rules) *keyhometest.Fleet {
+	t.Helper()
+	create := func(cfg keyhome.Config) *keyhome.Home { return keyhome.NewWithout(cfg, omit) }
+	f, err := keyhometest.NewFleet(t.Context(), n, create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
 
 // keyWithRanks returns a key for which the instances rank in that order.
 func keyWithRanks(t *testing.T, first, second int) keyhome.Key {
@@ -21,10 +33,10 @@ func keyWithRanks(t *testing.T, first, second int) keyhome.Key {
 }
 
 // answerOf returns what an instance answers to a claim.
-func (s *simulated) answerOf(t *testing.T, at int, k keyhome.Key) keyhome.Answer {
+func answerOf(t *testing.T, f *keyhometest.Fleet, at int, k keyhome.Key) keyhome.Answer {
 	t.Helper()
 	claim := keyhome.Claim{Key: k, Owner: at, Attempt: 1}
-	r, err := s.homes[at].Handle(t.Context(), keyhome.Message{Kind: keyhome.KindClaim, From: at, Claim: claim})
+	r, err := f.Homes[at].Handle(t.Context(), keyhome.Message{Kind: keyhome.KindClaim, From: at, Claim: claim})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,10 +44,10 @@ func (s *simulated) answerOf(t *testing.T, at int, k keyhome.Key) keyhome.Answer
 }
 
 // handOver sends the last message of a hand-over and returns the answer.
-func (s *simulated) handOver(t *testing.T, to int, m keyhome.Message) keyhome.Answer {
+func handOver(t *testing.T, f *keyhometest.Fleet, to int, m keyhome.Message) keyhome.Answer {
 	t.Helper()
 	m.Kind, m.Last = keyhome.KindHandOver, true
-	r, err := s.homes[to].Handle(t.Context(), m)
+	r, err := f.Homes[to].Handle(t.Context(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,15 +58,15 @@ func (s *simulated) handOver(t *testing.T, to int, m keyhome.Message) keyhome.An
 // because this claim would not be among them.
 func TestStopsActing(t *testing.T) {
 	for omit, want := range map[keyhome.Rules]keyhome.Answer{0: keyhome.NotHome, keyhome.RuleStopActing: keyhome.Granted} {
-		s := newSimulated(t, 3, omit)
+		f := newFleetWithout(t, 3, omit)
 		k := keyWithRanks(t, 0, 1)
 		var got keyhome.Answer
-		s.watch = func(m keyhome.Message) {
-			if s.watch = nil; m.Kind == keyhome.KindHandOver {
-				got = s.answerOf(t, 0, k)
+		f.Watch = func(m keyhome.Message) {
+			if f.Watch = nil; m.Kind == keyhome.KindHandOver {
+				got = answerOf(t, f, 0, k)
 			}
 		}
-		if err := s.homes[0].Leave(t.Context(), false); err != nil {
+		if err := f.Homes[0].Leave(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if got != want {
@@ -77,16 +89,16 @@ func TestPassedOn(t *testing.T) {
 		{"not passed on, without the rule", false, keyhome.RulePassedOn, keyhome.Granted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newSimulated(t, 3, c.omit)
+			f := newFleetWithout(t, 3, c.omit)
 			k := keyWithRanks(t, 0, 1)
-			epoch := s.homes[0].State().Epoch + 1_000_000
-			s.handOver(t, 2, keyhome.Message{From: 0, Epoch: epoch, Heirs: []int{1, 2}})
-			second := keyhome.Message{From: 1, Epoch: s.homes[1].State().Epoch + 1_000_000, Heirs: []int{2}}
+			epoch := f.Homes[0].State().Epoch + 1_000_000
+			handOver(t, f, 2, keyhome.Message{From: 0, Epoch: epoch, Heirs: []int{1, 2}})
+			second := keyhome.Message{From: 1, Epoch: f.Homes[1].State().Epoch + 1_000_000, Heirs: []int{2}}
 			if c.passed {
 				second.Held = map[int]uint64{0: epoch}
 			}
-			s.handOver(t, 2, second)
-			if got := s.answerOf(t, 2, k); got != c.want {
+			handOver(t, f, 2, second)
+			if got := answerOf(t, f, 2, k); got != c.want {
 				t.Errorf("answer = %q, want %q", got, c.want)
 			}
 		})
@@ -105,64 +117,85 @@ func TestLateHandOver(t *testing.T) {
 		{"without the rule two instances act", keyhome.RuleEpoch, keyhome.Granted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newSimulated(t, 2, c.omit)
+			f := newFleetWithout(t, 2, c.omit)
 			k := keyhome.KeyOf("client", "key")
 			first, second := keyhome.Homes(k, 2)
-			late := keyhome.Message{From: first, Epoch: s.homes[first].State().Epoch + 1, Heirs: []int{second}}
+			late := keyhome.Message{From: first, Epoch: f.Homes[first].State().Epoch + 1, Heirs: []int{second}}
 			returned := keyhome.Message{
 				Kind: keyhome.KindFetch, From: first, Standing: keyhome.In, Epoch: late.Epoch + 1, Commit: true,
 			}
-			if _, err := s.homes[second].Handle(t.Context(), returned); err != nil {
+			if _, err := f.Homes[second].Handle(t.Context(), returned); err != nil {
 				t.Fatal(err)
 			}
-			s.handOver(t, second, late)
-			if got := s.answerOf(t, second, k); got != c.want {
+			handOver(t, f, second, late)
+			if got := answerOf(t, f, second, k); got != c.want {
 				t.Errorf("answer of the second home = %q, want %q", got, c.want)
 			}
 		})
 	}
 }
 
+// TestLateRelease checks that a release that arrives late does not remove the newer claim of the
+// same owner.
+func TestLateRelease(t *testing.T) {
+	for omit, want := range map[keyhome.Rules]bool{0: true, keyhome.RuleAttempt: false} {
+		f := newFleetWithout(t, 2, omit)
+		k := keyhome.KeyOf("client", "key")
+		home, second := keyhome.Homes(k, 2)
+		claim := keyhome.Claim{Key: k, Owner: second, Attempt: 1}
+		late := keyhome.Message{Kind: keyhome.KindRelease, From: second, Claim: claim}
+		claim.Attempt++
+		for _, m := range []keyhome.Message{{Kind: keyhome.KindClaim, From: second, Claim: claim}, late} {
+			if _, err := f.Homes[home].Handle(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, got, err := f.Tables[home].Get(t.Context(), k); got != want || err != nil {
+			t.Errorf("with rules %v taken out: the claim is left = %v, %v, want %v", omit, got, err, want)
+		}
+	}
+}
+
 // TestPlannedStop checks the path of a planned stop message by message: the heir acts, knows the
 // claims, and stops acting when the instance returns.
 func TestPlannedStop(t *testing.T) {
-	s := newSimulated(t, 3, 0)
+	f := newFleetWithout(t, 3, 0)
 	old, later := keyWithRanks(t, 0, 1), keyWithRanks(t, 0, 2)
-	if got := s.answerOf(t, 0, old); got != keyhome.Granted {
+	if got := answerOf(t, f, 0, old); got != keyhome.Granted {
 		t.Fatalf("answer before the stop = %q, want granted", got)
 	}
-	if got := s.answerOf(t, 1, old); got != keyhome.Known {
+	if got := answerOf(t, f, 1, old); got != keyhome.Known {
 		t.Errorf("answer of the second home = %q, want known", got)
 	}
-	if err := s.homes[0].Leave(t.Context(), false); err != nil {
+	if err := f.Homes[0].Leave(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
-	s.down[0] = true
-	hold, err := s.homes[1].Acquire(t.Context(), old, keyhome.Fingerprint{})
+	f.Down[0] = true
+	hold, err := f.Homes[1].Acquire(t.Context(), old, keyhome.Fingerprint{})
 	if err != nil || hold.Outcome != keyhome.Forward || hold.Owner != 0 {
 		t.Errorf("known key while its home is stopped = %+v, %v, want a forward to 0", hold.Decision, err)
 	}
-	hold, err = s.homes[1].Acquire(t.Context(), later, keyhome.Fingerprint{1})
+	hold, err = f.Homes[1].Acquire(t.Context(), later, keyhome.Fingerprint{1})
 	if err != nil || hold.Outcome != keyhome.Create {
 		t.Fatalf("new key while its home is stopped = %+v, %v, want create", hold.Decision, err)
 	}
 	hold.Done(t.Context(), true)
-	s.down[0] = false
+	f.Down[0] = false
 	for range 2 { // start again with the same table
-		if err := s.homes[0].Start(t.Context()); err != nil {
+		if err := f.Homes[0].Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := s.answerOf(t, 0, later); got != keyhome.NotHome {
+	if got := answerOf(t, f, 0, later); got != keyhome.NotHome {
 		t.Errorf("answer before the claims are fetched back = %q, want not home", got)
 	}
-	if s.homes[0].Ready() {
+	if f.Homes[0].Ready() {
 		t.Error("the instance is ready before it has its claims back")
 	}
-	if err := s.homes[0].Tick(t.Context()); err != nil {
+	if err := f.Homes[0].Tick(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	hold, err = s.homes[2].Acquire(t.Context(), later, keyhome.Fingerprint{2})
+	hold, err = f.Homes[2].Acquire(t.Context(), later, keyhome.Fingerprint{2})
 	if err != nil || hold.Outcome != keyhome.Forward || hold.Owner != 1 || !hold.Differs {
 		t.Errorf("key of the time in between = %+v, %v, want a forward to 1 that differs", hold.Decision, err)
 	}

@@ -59,7 +59,9 @@ func newHome(cfg Config, omit rules) *Home {
 	if cfg.Log.GetSink() == nil {
 		cfg.Log = logr.Discard()
 	}
-	h := &Home{cfg: cfg, register: &register{ordinal: cfg.Ordinal, table: cfg.Table, now: cfg.Clock.Now, omit: omit}}
+	h := &Home{cfg: cfg, register: &register{
+		ordinal: cfg.Ordinal, table: cfg.Table, omit: omit, versionClock: &versionClock{now: cfg.Clock.Now},
+	}}
 	h.keeper = &keeper{
 		register: h.register, transport: cfg.Transport, clock: cfg.Clock, silent: make(map[int]time.Time),
 	}

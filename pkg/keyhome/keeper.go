@@ -33,6 +33,9 @@ const maxUnmarked = 10_000
 // claim decides whether an instance may create the operation of a key. The claim is durable here
 // before the answer, and usually at the second home too.
 func (k *keeper) claim(ctx context.Context, c Claim) (Reply, error) {
+	if err := k.followTime(ctx); err != nil {
+		return Reply{}, err
+	}
 	for {
 		var reply Reply
 		var entry Entry

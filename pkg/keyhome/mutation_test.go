@@ -12,7 +12,8 @@ const maxMutated = 300
 
 // TestMutations takes each rule out of the protocol and checks that the model then finds a violated
 // invariant. So the model notices if a rule is lost. The rules that random schedules hardly need
-// have tests of their own: TestStopsActing, TestPassedOn and TestLateHandOver.
+// have tests of their own: TestStopsActing, TestPassedOn, TestLateHandOver,
+// TestLateRelease and TestVersionFollowsTime.
 func TestMutations(t *testing.T) {
 	const (
 		twice   = "creates an operation although"
@@ -29,14 +30,15 @@ func TestMutations(t *testing.T) {
 		{"one home acts", keyhome.RuleOneHome, []string{twice}, 1},
 		{"who returns fetches back", keyhome.RuleFetchBack, []string{twice}, 1},
 		{"a new folder joins", keyhome.RuleJoin, []string{twice}, 1},
+		{"who joins fetches everything", keyhome.RuleFetchAll, []string{twice}, 3000405},
 		{"all members are asked", keyhome.RuleAllMembers, []string{twice}, 1},
-		{"a release names the attempt", keyhome.RuleAttempt, []string{twice}, 209},
 		{"newer claims win", keyhome.RuleVersion, []string{twice}, 1},
 		{"a hand-over sends claims without a copy", keyhome.RuleSendClaims, []string{twice}, 1},
 		{"the second home has a copy", keyhome.RuleCopy, []string{refused}, 1},
 		{"a planned stop hands over", keyhome.RuleHandOver, []string{refused}, 1},
 		{"the owner confirms an expiry", keyhome.RuleConfirm, []string{twice}, 1},
 		{"a removed instance is not waited for", keyhome.RuleRemoved, []string{stuck, refused}, 1},
+		{"a claim is durable before the answer", keyhome.RuleDurable, []string{twice}, 1},
 		{"the owner claims too", keyhome.RuleClaimBeforeCreate, []string{twice}, 1},
 	} {
 		t.Run(m.rule, func(t *testing.T) {

@@ -6,13 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 )
-
-// clockReserve is by how much State.Clock is ahead of the clock in use, so that the clock needs no
-// write for each claim. It is shorter than a restart, so that a clock is not ahead of the time for
-// long.
-const clockReserve = uint64(2 * time.Second)
 
 // register holds the State of an instance and decides who may act. Decisions about claims run at
 // the same time as each other, and never while the State changes. It is safe for concurrent use.
@@ -20,16 +14,12 @@ type register struct {
 	ordinal int
 	table   Table
 	folder  string // identity of the state folder
-	now     func() time.Time
 	omit    rules
+	*versionClock
 
 	mu      sync.RWMutex
 	state   State
 	leaving bool // a hand-over has begun, so this instance acts no more
-
-	clockMu sync.Mutex
-	clock   uint64 // the last version, attempt or epoch that was used, in nanoseconds since 1970
-	bound   uint64 // State.Clock
 }
 
 // start loads the State. An instance that left comes back with a new epoch: it acts again, except
@@ -41,9 +31,8 @@ func (r *register) start(ctx context.Context, v View) error {
 	}
 	r.folder, r.state, r.leaving = loaded.Folder, loaded.State.clone(), false
 	removals := v.removals(r.ordinal)
-	r.clock = max(r.state.Clock, loaded.Version, nanos(r.now()))
 	return r.change(ctx, nil, func(s *State) error {
-		r.merge(s, r.clock)
+		r.restart(s, loaded.Version)
 		switch {
 		case rejoins(s, removals) && !r.omit.has(ruleJoin):
 			*s = State{Clock: s.Clock, Peers: make(map[int]Peer)}
@@ -67,26 +56,26 @@ func rejoins(s *State, removals uint64) bool {
 	return s.Standing == Gone || s.Standing != Joining && removals > s.Removals
 }
 
-func nanos(t time.Time) uint64 { return uint64(max(t.UnixNano(), 0)) }
-
-// tick returns the next value of the clock. It is the time, or a little more than the last value.
-// It is always below State.Clock, which is durable, because it follows the time only to a distance
-// from that bound which no counting overcomes.
-func (r *register) tick() uint64 {
-	r.clockMu.Lock()
-	defer r.clockMu.Unlock()
-	r.clock = max(r.clock+1, min(nanos(r.now()), r.bound-clockReserve/4))
-	return r.clock
-}
-
 // reserve moves State.Clock ahead of the time when the clock has come close to it.
 func (r *register) reserve(ctx context.Context) error {
-	r.clockMu.Lock()
-	due := r.clock+clockReserve/2 > r.bound
-	r.clockMu.Unlock()
-	if !due {
+	if !r.nearBound() {
 		return nil
 	}
+	return r.catchUp(ctx)
+}
+
+// followTime makes sure that the next tick is not behind the time. It writes only after the
+// instance was idle for some seconds. Otherwise the version of a new claim could be below the
+// version of an old copy at an instance that nobody can ask now.
+func (r *register) followTime(ctx context.Context) error {
+	if !r.mayFallBehind() || r.omit.has(ruleFollowTime) {
+		return nil
+	}
+	return r.catchUp(ctx)
+}
+
+// catchUp moves the clock and State.Clock to the time.
+func (r *register) catchUp(ctx context.Context) error {
 	return r.change(ctx, nil, func(s *State) error {
 		r.merge(s, nanos(r.now()))
 		return nil
@@ -118,31 +107,8 @@ func (r *register) changeLocked(ctx context.Context, claims []Claim, edit func(*
 	}
 	r.state = next
 	r.advance(claims)
-	r.clockMu.Lock()
-	r.bound = next.Clock
-	r.clockMu.Unlock()
+	r.saved(next.Clock)
 	return position, nil
-}
-
-// merge moves the clock forward to a clock of another instance. It belongs into change, because the
-// reserve must be durable.
-func (r *register) merge(s *State, clock uint64) {
-	r.clockMu.Lock()
-	defer r.clockMu.Unlock()
-	r.clock = max(r.clock, clock)
-	if s.Clock < r.clock+3*clockReserve/4 {
-		s.Clock = r.clock + clockReserve
-	}
-}
-
-// advance moves the clock forward to the versions of imported claims. It need not be durable,
-// because the claims are.
-func (r *register) advance(claims []Claim) {
-	r.clockMu.Lock()
-	defer r.clockMu.Unlock()
-	for i := range claims {
-		r.clock = max(r.clock, claims[i].Version)
-	}
 }
 
 // look returns a copy of the State.
@@ -187,11 +153,4 @@ func (r *register) told(s *State, a Answer) Reply {
 	}
 	reply.Clock = r.latest()
 	return reply
-}
-
-// latest returns the last value of the clock.
-func (r *register) latest() uint64 {
-	r.clockMu.Lock()
-	defer r.clockMu.Unlock()
-	return r.clock
 }

@@ -3,6 +3,7 @@ package keyhome
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -242,6 +243,9 @@ func (h *Hold) AskedAll(ctx context.Context) (bool, error) {
 	if c.Version == 0 {
 		return true, nil // a home has granted the claim
 	}
+	if err := h.requester.followTime(ctx); err != nil {
+		return false, err
+	}
 	c.Version = h.requester.tick()
 	return h.requester.claimAlone(ctx, c)
 }
@@ -256,6 +260,15 @@ func (r *requester) note(peer int, err error) {
 	case err == nil:
 		delete(r.legacy, peer)
 	}
+}
+
+// legacyAmong returns those of the instances that know no key homes. It forgets all others, because
+// they were removed.
+func (r *requester) legacyAmong(instances []int) (list []int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.legacy, func(o int, _ bool) bool { return !slices.Contains(instances, o) })
+	return slices.Sorted(maps.Keys(r.legacy))
 }
 
 func (r *requester) anyLegacy() bool {

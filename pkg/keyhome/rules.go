@@ -10,6 +10,7 @@ const (
 	ruleStopActing                       // an instance that hands over decides no more
 	ruleFetchBack                        // an instance that returns fetches its claims back before it acts
 	ruleJoin                             // an instance with a new folder fetches its claims before it acts
+	ruleFetchAll                         // an instance that joins fetches also what its peers had before
 	ruleAllMembers                       // an instance joins with all members, not only with those that answer
 	rulePassedOn                         // a deputy of a deputy needs the claims of both
 	ruleEpoch                            // a message of an earlier epoch is refused
@@ -18,6 +19,7 @@ const (
 	ruleCopy                             // the second home has a copy
 	ruleHandOver                         // a planned stop hands over
 	ruleConfirm                          // the owner is asked before a claim expires
+	ruleFollowTime                       // the version of a claim is not behind the time
 	ruleRemoved                          // a removed instance is not waited for
 )
 

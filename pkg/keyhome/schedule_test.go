@@ -10,7 +10,10 @@ import (
 )
 
 // restart is the shortest time between the end of a process and the start of the next.
-const restart = 2 * time.Second
+const restart = 100 * time.Millisecond
+
+// maxMoves is how often a request is repeated whose key got another owner while it was forwarded.
+const maxMoves = 3
 
 // schedule is one run of the model: a fleet starts, everything goes wrong for a while, then nothing
 // does, and one planned or unplanned event is watched closely.
@@ -101,7 +104,7 @@ func (s *schedule) request(k keyhome.Key) answer {
 	p := up[s.rnd.IntN(len(up))]
 	print := keyhome.Fingerprint{byte(1 + s.rnd.IntN(10)/9)} // one in ten is another request
 	var a answer
-	before := s.held(k)
+	before, op := s.held(k), s.onlyOperation(k)
 	s.wait(func(wake func()) {
 		done := false
 		finish := func() {
@@ -112,6 +115,11 @@ func (s *schedule) request(k keyhome.Key) answer {
 		}
 		s.spawn(p, func() {
 			got, err := p.post(k, print, false)
+			for i := 0; err == nil && got.status == "moved"; i++ {
+				if got, err = p.post(k, print, false); got.status == "moved" && i == maxMoves {
+					got.status = "refused"
+				}
+			}
 			if err == nil {
 				a = got
 			}
@@ -120,8 +128,16 @@ func (s *schedule) request(k keyhome.Key) answer {
 		s.after(time.Minute, finish) // the instance crashed
 	})
 	s.results[a.status]++
-	if s.expected != nil && a.status == "refused" && !s.excused[k] && !s.expected(k, a, before) {
+	switch {
+	case s.expected == nil:
+	case a.status == "refused" && !s.expected(k, a, before):
 		s.fault("key %v was refused at instance %d, missing %d: %v", k, p.ordinal, a.missing, s.dump(k))
+	case op != nil && a.op != nil && a.op != op && !op.removed:
+		s.fault("key %v was answered with operation %d, not %d", k, a.op.id, op.id)
+	case op != nil && a.status == "invalid" && !op.removed:
+		s.fault("key %v was taken for a new one at instance %d, although operation %d exists", k, p.ordinal, op.id)
+	case a.status == "" && !p.dead:
+		s.fault("key %v was not answered at instance %d, which runs", k, p.ordinal)
 	}
 	return a
 }
@@ -213,7 +229,9 @@ func (s *schedule) remove(o int) {
 	s.trace("%d is removed", o)
 	delete(s.pods, o)
 	if v := s.volumes[o]; v != nil {
-		s.excuse(v, false)
+		if !v.handed {
+			s.excuse(v, false)
+		}
 		v.parked = true
 	}
 	s.publish()
@@ -260,7 +278,9 @@ func (s *schedule) checkAnswers() {
 
 // ownerParked reports whether the owner of a key was removed, so that its operations cannot be
 // reached while the claim lives.
-func (s *schedule) ownerParked(_ keyhome.Key, a answer, _ bool) bool { return a.missing >= s.present }
+func (s *schedule) ownerParked(_ keyhome.Key, a answer, _ bool) bool {
+	return a.owner && a.missing >= s.present
+}
 
 // watch lets one thing happen to a calm fleet and checks which requests are refused.
 func (s *schedule) watch() {
@@ -306,6 +326,24 @@ func (s *schedule) held(k keyhome.Key) bool {
 		}
 	}
 	return false
+}
+
+// onlyOperation returns the operation of a key that is not excused, if exactly one volume holds one
+// and its instance runs.
+func (s *schedule) onlyOperation(k keyhome.Key) (op *operation) {
+	if s.excused[k] {
+		return nil
+	}
+	for o, v := range s.volumes {
+		if v == nil || v.ops[k] == nil {
+			continue
+		}
+		if p := s.pods[o]; op != nil || p == nil || p.dead {
+			return nil
+		}
+		op = v.ops[k]
+	}
+	return op
 }
 
 // watchScale checks that a planned change of the number of instances refuses no key, except those

@@ -104,6 +104,16 @@ func (s *State) supersede(joining int) {
 	}
 }
 
+// fetchAll makes this instance fetch all claims of its peers once more. What a peer had before is
+// not enough for an instance that joins: the peer may have got claims from a third instance, for
+// keys for which this instance did not act then.
+func (s *State) fetchAll() {
+	for q, p := range s.Peers {
+		p.After = 0
+		s.Peers[q] = p
+	}
+}
+
 // blocker returns the highest ranked peer that keeps instance self from acting as the home of a
 // key, and -1 if self may act.
 func (s *State) blocker(k Key, self int, omit rules) int {

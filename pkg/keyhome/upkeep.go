@@ -147,17 +147,17 @@ func (u *upkeep) expire(ctx context.Context) error {
 	return nil
 }
 
-// expireOf asks the owner of expired claims. While the owner does not answer, the claims stay. An
-// owner that was removed is not asked.
+// expireOf asks the owner of expired claims. While the owner does not answer, the claims stay,
+// unless it was removed. It is asked even then, because it may be back before this instance knows.
 func (u *upkeep) expireOf(ctx context.Context, owner int, expired []Entry) error {
 	m := Message{Kind: KindConfirm, From: u.ordinal}
 	for i := range expired {
 		m.Claims = append(m.Claims, expired[i].Claim)
 	}
 	var needed map[Key]int64
-	if v := u.arrival.view(); !v.absent(owner) && !u.omit.has(ruleConfirm) {
+	if !u.omit.has(ruleConfirm) {
 		reply, err := u.requester.send(ctx, owner, m)
-		if err != nil || reply.Answer != Done {
+		if v := u.arrival.view(); (err != nil || reply.Answer != Done) && !v.absent(owner) {
 			return nil // asked again later
 		}
 		needed = make(map[Key]int64)
@@ -200,12 +200,13 @@ func (u *upkeep) confirm(ctx context.Context, m Message) (Reply, error) {
 	return reply, nil
 }
 
-// greet asks the instances that are not members, so that this instance knows whether they
-// know key homes.
+// greet asks the instances that are not members, and those that did not know key homes when they
+// were asked last, so that this instance learns whether they know key homes now.
 func (u *upkeep) greet(ctx context.Context, v View) error {
 	s := u.look()
+	legacy := u.requester.legacyAmong(v.all())
 	for _, o := range v.all() {
-		if o == u.ordinal || s.Peers[o].Standing == In {
+		if o == u.ordinal || s.Peers[o].Standing == In && !slices.Contains(legacy, o) {
 			continue
 		}
 		_, err := u.transport.Send(ctx, o, Message{Kind: KindQuery, From: u.ordinal})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 
@@ -62,6 +63,16 @@ func (m *Memory) Save(_ context.Context, s *keyhome.State, claims []keyhome.Clai
 		}
 	}
 	return m.position, nil
+}
+
+// Clone returns a table with the same content, for the same state folder.
+func (m *Memory) Clone() *Memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &Memory{
+		Overwrites: m.Overwrites, folder: m.folder, state: slices.Clone(m.state), position: m.position,
+		entries: maps.Clone(m.entries), order: slices.Clone(m.order),
+	}
 }
 
 func (m *Memory) put(e keyhome.Entry) {
