@@ -68,9 +68,10 @@ envtest: ## download the API server that tests of the controller use, or build i
 SOAK_RUNS ?= 200
 SOAK_TIME ?= 30m
 .PHONY: soak
-soak: ## SOAK_RUNS (200) random kills, 100,000 mutated requests and 10,000 mutated PDFs, then SOAK_TIME (30m) of traffic with faults, kills and full disks
+soak: ## SOAK_RUNS (200) random kills, 100,000 mutated requests and 10,000 mutated PDFs, 10,000 schedules of key homes, then SOAK_TIME (30m) of traffic with faults, kills and full disks
 	SOAK_RUNS=$(SOAK_RUNS) $(GO) test -count=1 -parallel 1 -timeout 2h -run 'Crash|TestKill' ./cmd/proxy
 	HOSTILE=100 $(GO) test -count=1 -parallel 1 -timeout 2h -v -run 'Hostile|HalfOpen' ./cmd/proxy
+	KEYHOME_SCHEDULES=10000 $(GO) test -count=1 -timeout 2h -v -run '^TestModel$$' ./pkg/keyhome
 	SOAK_TIME=$(SOAK_TIME) $(GO) test -count=1 -timeout 3h -v -run 'TestSoak' ./cmd/proxy
 
 FLOOD ?= 5000

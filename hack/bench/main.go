@@ -85,6 +85,7 @@ var cases = []struct {
 	{"engine", (*bench).engine},
 	{"large", (*bench).large},
 	{"remote", (*bench).remote},
+	{"fleet", (*bench).fleet},
 	{"load-concurrent", (*bench).concurrent},
 	{"load-queued", (*bench).queued},
 	{"load-single", (*bench).single},
