@@ -90,19 +90,8 @@ func (a *arrival) join(ctx context.Context) error {
 		return err
 	}
 	for _, commit := range []bool{false, true} {
-		done := make(map[int]uint64) // epoch of the peer at its reply
-		for peer := c.next(done, commit); peer >= 0; peer = c.next(done, commit) {
-			reply, err := a.pull(ctx, peer, commit)
-			switch {
-			case err == nil:
-				c.replies[peer] = reply
-			case c.mustAnswer(peer) && !a.omit.has(ruleAllMembers):
-				return err
-			}
-			done[peer] = max(c.replies[peer].Epoch, c.members()[peer], 1)
-		}
-		if !c.complete() && !a.omit.has(ruleAllMembers) {
-			return errWaiting
+		if err := a.askAll(ctx, &c, commit); err != nil {
+			return err
 		}
 	}
 	return a.change(ctx, nil, func(s *State) error {
@@ -122,6 +111,29 @@ func (a *arrival) join(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// askAll fetches claims from all members, and without commit also from all other instances, which
+// may know members. It fails unless all members have answered.
+func (a *arrival) askAll(ctx context.Context, c *census, commit bool) error {
+	var failed error
+	done := make(map[int]uint64) // epoch of the peer at its reply
+	for peer := c.next(done, commit); peer >= 0; peer = c.next(done, commit) {
+		reply, err := a.pull(ctx, peer, commit)
+		switch {
+		case err == nil:
+			c.replies[peer] = reply
+		case c.mustAnswer(peer) && !a.omit.has(ruleAllMembers):
+			return err
+		default:
+			failed = err
+		}
+		done[peer] = max(c.replies[peer].Epoch, c.members()[peer], 1)
+	}
+	if !c.complete() && !a.omit.has(ruleAllMembers) {
+		return errors.Join(errWaiting, failed)
+	}
+	return nil
 }
 
 // forget stops waiting for peers that were removed, because this instance asks all others anyway.
@@ -183,21 +195,12 @@ func (a *arrival) pull(ctx context.Context, peer int, commit bool) (Reply, error
 			return reply, errWaiting
 		case reply.Answer != Done:
 			return reply, errWaiting
+		case len(reply.Claims) > PageSize || reply.More && reply.Next <= m.After:
+			return reply, fmt.Errorf("instance %d sent %d claims after position %d, and %d as the next position", peer,
+				len(reply.Claims), m.After, reply.Next)
 		}
 		other := s.Peers[peer].Folder != reply.Folder && m.After > 0
-		err = a.change(ctx, reply.Claims, func(s *State) error {
-			a.seen(s, peer, reply)
-			p := s.Peers[peer]
-			if !other {
-				p.After = reply.Next
-			}
-			s.Peers[peer] = p
-			if commit && !reply.More && !other && s.Standing == In && !slices.Contains(s.Settled, peer) {
-				s.Settled = append(s.Settled, peer)
-			}
-			return nil
-		})
-		if err != nil {
+		if err := a.keepPage(ctx, peer, reply, other, commit); err != nil {
 			return reply, err
 		}
 		if !reply.More && !other {
@@ -206,98 +209,19 @@ func (a *arrival) pull(ctx context.Context, peer int, commit bool) (Reply, error
 	}
 }
 
-// census finds out which instances are members while one joins.
-type census struct {
-	self    int
-	all     []int // instances that are expected or exist
-	replies map[int]Reply
-}
-
-// formed reports whether an instance that answered is a member.
-func (c *census) formed() bool {
-	for _, r := range c.replies {
-		if r.Standing == In {
-			return true
+// keepPage records what a peer has answered to a fetch. other says that the page does not follow
+// what this instance has, because the peer has another state folder now.
+func (a *arrival) keepPage(ctx context.Context, peer int, reply Reply, other, commit bool) error {
+	return a.change(ctx, reply.Claims, func(s *State) error {
+		a.seen(s, peer, reply)
+		p := s.Peers[peer]
+		if !other {
+			p.After = reply.Next
 		}
-	}
-	return false
-}
-
-// members returns the epochs of the members by what the replies say about them.
-func (c *census) members() map[int]uint64 {
-	latest := make(map[int]Member)
-	for peer, r := range c.replies {
-		all := r.Members
-		if r.Standing == In || !c.formed() {
-			all = append(slices.Clone(all), Member{Ordinal: peer, Epoch: r.Epoch})
+		s.Peers[peer] = p
+		if commit && !reply.More && !other && s.Standing == In && !slices.Contains(s.Settled, peer) {
+			s.Settled = append(s.Settled, peer)
 		}
-		for _, m := range all {
-			known, ok := latest[m.Ordinal]
-			if !ok || m.Epoch > known.Epoch || m.Epoch == known.Epoch && m.Left {
-				latest[m.Ordinal] = m
-			}
-		}
-	}
-	epochs := make(map[int]uint64)
-	for o, m := range latest {
-		if !m.Left && o != c.self {
-			epochs[o] = m.Epoch
-		}
-	}
-	return epochs
-}
-
-// left reports whether a reply says that a peer has left for good since that epoch.
-func (c *census) left(peer int, since uint64) bool {
-	for _, r := range c.replies {
-		for _, m := range r.Members {
-			if m.Ordinal == peer && m.Left && m.Epoch >= since {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// mustAnswer reports whether this instance cannot join without the answer of a peer: it is a
-// member, or there are no members yet.
-func (c *census) mustAnswer(peer int) bool {
-	_, member := c.members()[peer]
-	return member
-}
-
-// complete reports whether all members have answered, and without members all instances that are
-// expected or exist.
-func (c *census) complete() bool {
-	for o := range c.members() {
-		if _, answered := c.replies[o]; !answered {
-			return false
-		}
-	}
-	if c.formed() {
-		return true
-	}
-	for _, o := range c.all {
-		if _, answered := c.replies[o]; !answered && o != c.self {
-			return false
-		}
-	}
-	return true
-}
-
-// next returns a peer to ask: a member that was not asked at its present epoch, or unless
-// membersOnly another instance that is expected or exists. -1 = there is none.
-func (c *census) next(done map[int]uint64, membersOnly bool) int {
-	best := -1
-	for o, epoch := range c.members() {
-		if done[o] < epoch && (best < 0 || o < best) {
-			best = o
-		}
-	}
-	for _, o := range c.all {
-		if !membersOnly && o != c.self && done[o] == 0 && (best < 0 || o < best) {
-			best = o
-		}
-	}
-	return best
+		return nil
+	})
 }

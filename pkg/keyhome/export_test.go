@@ -10,6 +10,7 @@ const (
 	RuleFetchBack      = ruleFetchBack
 	RuleJoin           = ruleJoin
 	RuleFetchAll       = ruleFetchAll
+	RuleNewEpoch       = ruleNewEpoch
 	RuleAllMembers     = ruleAllMembers
 	RulePassedOn       = rulePassedOn
 	RuleEpoch          = ruleEpoch

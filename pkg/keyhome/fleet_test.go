@@ -151,26 +151,29 @@ func (f *fleet) start(ordinal int, legacy bool) *process {
 	}, f.omit)
 	f.trace("%d starts", ordinal)
 	if !legacy {
-		f.spawn(p, func() {
-			if err := p.home.Start(context.Background()); err != nil {
-				panic(err)
-			}
-			if p.home.State().Standing == keyhome.Joining {
-				p.backfill()
-			}
-			for {
-				_ = p.home.Tick(context.Background())
-				if f.omit&keyhome.RuleDurable != 0 {
-					p.volume.synced = p.volume.claims.Clone()
-				}
-				if p.home.Ready() {
-					p.volume.left = false
-				}
-				_ = f.Sleep(context.Background(), f.upTo(tickEvery))
-			}
-		})
+		f.spawn(p, p.run)
 	}
 	return p
+}
+
+// run starts the home of a process and calls Tick as long as the process lives.
+func (p *process) run() {
+	if err := p.home.Start(context.Background()); err != nil {
+		panic(err)
+	}
+	if p.home.State().Standing == keyhome.Joining {
+		p.backfill()
+	}
+	for {
+		_ = p.home.Tick(context.Background())
+		if p.fleet.omit&keyhome.RuleDurable != 0 {
+			p.volume.synced = p.volume.claims.Clone()
+		}
+		if p.home.Ready() {
+			p.volume.left = false
+		}
+		_ = p.fleet.Sleep(context.Background(), p.fleet.upTo(tickEvery))
+	}
 }
 
 // backfill claims the keys of operations that a release without key homes has created.

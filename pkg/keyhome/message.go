@@ -16,7 +16,7 @@ const (
 	KindCopy     Kind = "copy"     // keep copies of Claims
 	KindHandOver Kind = "handover" // From leaves; act for it
 	KindFetch    Kind = "fetch"    // From joins or returns; give it its claims
-	KindConfirm  Kind = "confirm"  // which of Claims, which From owns, are still needed?
+	KindConfirm  Kind = "confirm"  // which of Claims, which the receiver owns, are still needed?
 	KindHint     Kind = "hint"     // the operation of a reference is at Claim.Owner
 	KindFindHint Kind = "findhint" // where is the operation of the reference Claim.Key?
 )

@@ -31,6 +31,7 @@ func TestMutations(t *testing.T) {
 		{"who returns fetches back", keyhome.RuleFetchBack, []string{twice}, 1},
 		{"a new folder joins", keyhome.RuleJoin, []string{twice}, 1},
 		{"who joins fetches everything", keyhome.RuleFetchAll, []string{twice}, 3000405},
+		{"each start that joins has an epoch", keyhome.RuleNewEpoch, []string{twice}, 30001535},
 		{"all members are asked", keyhome.RuleAllMembers, []string{twice}, 1},
 		{"newer claims win", keyhome.RuleVersion, []string{twice}, 1},
 		{"a hand-over sends claims without a copy", keyhome.RuleSendClaims, []string{twice}, 1},

@@ -57,17 +57,27 @@ func (p *process) post(k keyhome.Key, print keyhome.Fingerprint, forwarded bool)
 		}
 	}()
 	if hold.AskAll {
-		if owner, certain := p.askAll(k); !certain {
-			return answer{status: "refused", missing: -1}, nil
-		} else if owner >= 0 {
-			return p.forward(owner, k, print), nil
-		}
-		if alone, err := hold.AskedAll(ctx); err != nil || !alone {
-			return answer{status: "refused", missing: -1}, err
-		}
+		return p.createOldWay(hold, k, print, &created)
 	}
-	got := p.create(k, print, &created)
-	return got, nil
+	return p.create(k, print, &created), nil
+}
+
+// createOldWay creates the operation unless another instance knows the key, which is asked in the
+// old way.
+func (p *process) createOldWay(
+	hold *keyhome.Hold, k keyhome.Key, print keyhome.Fingerprint, created *bool,
+) (answer, error) {
+	owner, certain := p.askAll(k)
+	switch {
+	case !certain:
+		return answer{status: "refused", missing: -1}, nil
+	case owner >= 0:
+		return p.forward(owner, k, print), nil
+	}
+	if alone, err := hold.AskedAll(context.Background()); err != nil || !alone {
+		return answer{status: "refused", missing: -1}, err
+	}
+	return p.create(k, print, created), nil
 }
 
 // postLegacy is post of a release without key homes.

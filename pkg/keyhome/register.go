@@ -35,16 +35,16 @@ func (r *register) start(ctx context.Context, v View) error {
 		r.restart(s, loaded.Version)
 		switch {
 		case rejoins(s, removals) && !r.omit.has(ruleJoin):
-			*s = State{Clock: s.Clock, Peers: make(map[int]Peer)}
-			s.Epoch = r.tick()
+			*s = State{Clock: s.Clock, Epoch: s.Epoch}
 		case s.Standing == Out:
 			s.Standing, s.Epoch = In, r.tick()
 		}
-		if s.Epoch == 0 {
-			s.Epoch = r.tick()
-		}
 		if s.Standing == Joining {
 			s.Removals, s.Peers = removals, make(map[int]Peer) // it asks all members again
+			// Its epoch is new, because members that it told may say that it was removed since.
+			if s.Epoch == 0 || !r.omit.has(ruleNewEpoch) {
+				s.Epoch = r.tick()
+			}
 		}
 		return nil
 	})

@@ -11,6 +11,7 @@ const (
 	ruleFetchBack                        // an instance that returns fetches its claims back before it acts
 	ruleJoin                             // an instance with a new folder fetches its claims before it acts
 	ruleFetchAll                         // an instance that joins fetches also what its peers had before
+	ruleNewEpoch                         // an instance that joins has a new epoch at each start
 	ruleAllMembers                       // an instance joins with all members, not only with those that answer
 	rulePassedOn                         // a deputy of a deputy needs the claims of both
 	ruleEpoch                            // a message of an earlier epoch is refused

@@ -128,9 +128,17 @@ func (s *schedule) request(k keyhome.Key) answer {
 		s.after(time.Minute, finish) // the instance crashed
 	})
 	s.results[a.status]++
+	if s.expected != nil {
+		s.checkAnswer(k, p, a, before, op)
+	}
+	return a
+}
+
+// checkAnswer checks the answer of a process to a request. held and op describe the operation of
+// the key before the request.
+func (s *schedule) checkAnswer(k keyhome.Key, p *process, a answer, held bool, op *operation) {
 	switch {
-	case s.expected == nil:
-	case a.status == "refused" && !s.expected(k, a, before):
+	case a.status == "refused" && !s.expected(k, a, held):
 		s.fault("key %v was refused at instance %d, missing %d: %v", k, p.ordinal, a.missing, s.dump(k))
 	case op != nil && a.op != nil && a.op != op && !op.removed:
 		s.fault("key %v was answered with operation %d, not %d", k, a.op.id, op.id)
@@ -139,7 +147,6 @@ func (s *schedule) request(k keyhome.Key) answer {
 	case a.status == "" && !p.dead:
 		s.fault("key %v was not answered at instance %d, which runs", k, p.ordinal)
 	}
-	return a
 }
 
 // chaos lets random things happen.
