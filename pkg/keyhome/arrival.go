@@ -60,6 +60,8 @@ func (a *arrival) settle(ctx context.Context, s *State) error {
 	}
 	return errors.Join(waiting, a.change(ctx, nil, func(s *State) error {
 		switch {
+		case s.Standing != In:
+			return errWaiting // it has left meanwhile, and has other heirs
 		case len(s.Settled) == len(s.Heirs):
 			s.Heirs, s.Settled = nil, nil
 		case lost:
@@ -76,7 +78,7 @@ func (a *arrival) settle(ctx context.Context, s *State) error {
 // When all members have answered, it tells each of them that it acts from now on.
 func (a *arrival) join(ctx context.Context) error {
 	v := a.view()
-	if !v.Known {
+	if !v.Known || a.isLeaving() {
 		return errWaiting
 	}
 	c := census{self: a.ordinal, all: v.all(), replies: make(map[int]Reply)}
@@ -95,6 +97,9 @@ func (a *arrival) join(ctx context.Context) error {
 		}
 	}
 	return a.change(ctx, nil, func(s *State) error {
+		if a.leaving && !a.omit.has(ruleStopJoining) {
+			return errWaiting // Leave has found nothing to hand over
+		}
 		s.Standing, s.Heirs, s.Settled = In, nil, nil
 		for peer, p := range s.Peers {
 			_, answered := c.replies[peer]

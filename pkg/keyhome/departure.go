@@ -17,6 +17,9 @@ type departure struct {
 // errNoHeir means that no peer took the claims over. This instance looks missing after its stop.
 var errNoHeir = errors.New("no other instance took the claims over")
 
+// errRejoins means that this instance must join again, so that it has no duties to hand over.
+var errRejoins = errors.New("this instance has to join again before it can hand over")
+
 // leave hands over. This instance decides nothing from the call of leave on, unless leave fails; it
 // still answers what it knows. forGood says that it will not return with this state.
 //
@@ -30,10 +33,13 @@ var errNoHeir = errors.New("no other instance took the claims over")
 // A crash before step 3 leaves a member, which acts again when it is back. A crash later leaves one
 // that has left, and whose heirs act or do not.
 func (d *departure) leave(ctx context.Context, forGood bool) (err error) {
-	if s := d.look(); s.Standing != In || d.omit.has(ruleHandOver) {
+	if d.omit.has(ruleHandOver) {
 		return nil
 	}
 	d.register.leave(true)
+	if s := d.look(); s.Standing != In {
+		return nil // it has no claims to hand over, and joins no more
+	}
 	defer func() {
 		if err != nil && d.look().Standing == In {
 			d.register.leave(false)
@@ -45,6 +51,9 @@ func (d *departure) leave(ctx context.Context, forGood bool) (err error) {
 	}
 	last := Message{Kind: KindHandOver, From: d.ordinal, Last: true, ForGood: forGood, Heirs: heirs, Folder: d.folder}
 	err = d.change(ctx, nil, func(s *State) error {
+		if s.Standing != In {
+			return errRejoins
+		}
 		for _, heir := range heirs {
 			// What an heir has had before the hand-over is known here, unless it still has to be fetched.
 			if p := s.Peers[heir]; !slices.Contains(s.Heirs, heir) || slices.Contains(s.Settled, heir) {

@@ -7,6 +7,7 @@ const (
 	RuleFirstOwnerWins = ruleFirstOwnerWins
 	RuleOneHome        = ruleOneHome
 	RuleStopActing     = ruleStopActing
+	RuleStopJoining    = ruleStopJoining
 	RuleFetchBack      = ruleFetchBack
 	RuleJoin           = ruleJoin
 	RuleFetchAll       = ruleFetchAll

@@ -203,7 +203,7 @@ func (p *process) stop(forGood bool, done func()) {
 		ctx, cancel := context.WithCancel(context.Background())
 		f.after(5*time.Second, cancel)
 		if !p.legacy {
-			p.volume.handed = p.home.Leave(ctx, forGood) == nil && p.volume.hasLeft()
+			p.volume.handed = p.home.Leave(ctx, forGood) == nil && p.volume.standing() == keyhome.Gone
 		}
 		p.stops = true
 		_ = f.Sleep(ctx, time.Second) // running requests end
@@ -263,8 +263,11 @@ func (f *fleet) excuse(lost *volume, withOperations bool) {
 func (f *fleet) claimed(k keyhome.Key, owner int, since time.Duration, except *volume) bool {
 	end := start.Add(since + lifetime - time.Second).Unix()
 	for _, v := range f.volumes {
-		if v == nil || v == except || v.parked || v.hasLeft() {
+		if v == nil || v == except || v.parked || v.left || v.standing() == keyhome.Gone {
 			continue
+		}
+		if v.standing() == keyhome.Joining && f.formed() {
+			continue // nobody asks it before it is a member
 		}
 		if e, ok, _ := v.claims.Get(context.Background(), k); ok && e.Owner == owner && (e.Expires == 0 || e.Expires >= end) {
 			return true
@@ -273,15 +276,24 @@ func (f *fleet) claimed(k keyhome.Key, owner int, since time.Duration, except *v
 	return false
 }
 
-// hasLeft reports whether the instance of a volume has left for good, so that nobody asks it for
-// claims.
-func (v *volume) hasLeft() bool {
+// formed reports whether an instance is a member.
+func (f *fleet) formed() bool {
+	for _, v := range f.volumes {
+		if v != nil && !v.parked && (v.standing() == keyhome.In || v.standing() == keyhome.Out) {
+			return true
+		}
+	}
+	return false
+}
+
+// standing returns the standing that is saved on a volume.
+func (v *volume) standing() keyhome.Standing {
 	loaded, err := v.claims.Load(context.Background())
 	if err != nil {
 		panic(err)
 	}
 	v.left = v.left || loaded.State.Standing == keyhome.Gone
-	return v.left
+	return loaded.State.Standing
 }
 
 // Holds implements keyhome.Holdings.

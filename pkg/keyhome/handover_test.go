@@ -1,6 +1,7 @@
 package keyhome_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -71,6 +72,23 @@ func TestStopsActing(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("answer during the hand-over = %q with rules %v taken out, want %q", got, omit, want)
+		}
+	}
+}
+
+// TestStopWhileJoining checks that an instance that is stopped before it is a member does not
+// become one, because it has handed nothing over when it ends.
+func TestStopWhileJoining(t *testing.T) {
+	standings := map[keyhome.Rules]keyhome.Standing{0: keyhome.Joining, keyhome.RuleStopJoining: keyhome.In}
+	for omit, want := range standings {
+		f := newFleetWithout(t, 2, omit)
+		f.Lose(1)
+		if err := errors.Join(f.Homes[1].Start(t.Context()), f.Homes[1].Leave(t.Context(), true)); err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Homes[1].Tick(t.Context())
+		if got := f.Homes[1].State().Standing; got != want {
+			t.Errorf("standing after the stop = %q with rules %v taken out, want %q", got, omit, want)
 		}
 	}
 }

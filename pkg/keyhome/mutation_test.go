@@ -12,7 +12,7 @@ const maxMutated = 300
 
 // TestMutations takes each rule out of the protocol and checks that the model then finds a violated
 // invariant. So the model notices if a rule is lost. The rules that random schedules hardly need
-// have tests of their own: TestStopsActing, TestPassedOn, TestLateHandOver,
+// have tests of their own: TestStopsActing, TestStopWhileJoining, TestPassedOn, TestLateHandOver,
 // TestLateRelease and TestVersionFollowsTime.
 func TestMutations(t *testing.T) {
 	const (

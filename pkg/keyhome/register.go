@@ -127,7 +127,7 @@ func (r *register) decide(f func(*State) error) error {
 
 // acts reports whether this instance decides about a key now. Call it within decide or change.
 func (r *register) acts(s *State, k Key) bool {
-	if s.Standing != In || r.leaving && !r.omit.has(ruleStopActing) {
+	if s.Standing != In || r.leaving && !r.omit.has(ruleStopActing) && !r.omit.has(ruleStopJoining) {
 		return false
 	}
 	if !s.certain(k) && !r.omit.has(ruleFetchBack) {
@@ -141,6 +141,13 @@ func (r *register) leave(leaving bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.leaving = leaving
+}
+
+// isLeaving reports whether a hand-over has begun.
+func (r *register) isLeaving() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.leaving && !r.omit.has(ruleStopJoining)
 }
 
 // told returns the part of a Reply that describes this instance.

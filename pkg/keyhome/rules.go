@@ -8,6 +8,7 @@ const (
 	ruleFirstOwnerWins rules = 1 << iota // a claim of another owner is kept
 	ruleOneHome                          // an instance acts only if all above it handed over to it
 	ruleStopActing                       // an instance that hands over decides no more
+	ruleStopJoining                      // an instance that is stopped does not become a member
 	ruleFetchBack                        // an instance that returns fetches its claims back before it acts
 	ruleJoin                             // an instance with a new folder fetches its claims before it acts
 	ruleFetchAll                         // an instance that joins fetches also what its peers had before

@@ -18,6 +18,9 @@ type Fleet struct {
 	Sent   map[keyhome.Kind]int  // messages to other instances, also to those that are down
 	Watch  func(keyhome.Message) // called before each message, if not nil
 	Now    time.Time             // the time at all instances
+
+	open    func(ordinal int) // makes an instance with a new table
+	folders int               // number of tables that were made
 }
 
 // maxRounds bounds the rounds in which instances that start become ready. Two are enough if all
@@ -34,15 +37,22 @@ func NewFleet(ctx context.Context, n int, create func(keyhome.Config) *keyhome.H
 		Sent: make(map[keyhome.Kind]int), Now: time.Unix(1_900_000_000, 0),
 	}
 	view := keyhome.View{Known: true, Expected: n}
-	for o := range n {
-		f.Tables[o] = NewMemory(fmt.Sprint(o))
+	f.open = func(o int) {
+		f.folders++
+		f.Tables[o] = NewMemory(fmt.Sprint("folder ", f.folders))
 		f.Homes[o] = create(keyhome.Config{
 			Ordinal: o, Table: f.Tables[o], Transport: fleetTransport{f}, Holdings: noHoldings{},
 			View: func() keyhome.View { return view }, Clock: fleetClock{f},
 		})
 	}
+	for o := range n {
+		f.open(o)
+	}
 	return f, f.Start(ctx)
 }
+
+// Lose gives an instance a new Home with an empty table. The Home is not started.
+func (f *Fleet) Lose(ordinal int) { f.open(ordinal) }
 
 // Stop stops instances in order, one after the other. Each hands its claims over before it is down.
 func (f *Fleet) Stop(ctx context.Context, ordinals ...int) error {
