@@ -1,0 +1,329 @@
+package xades
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/xmlc14n"
+)
+
+// foundSignature is a ds:Signature as a document has it. Nothing in it is trusted.
+type foundSignature struct {
+	start, end int64 // offsets in the document
+	depth      int
+	id         string
+	fault      string // why its structure is wrong; empty if it is not
+	counts     map[string]int
+
+	signedInfo       int64 // offset of SignedInfo
+	canonicalization algorithmUse
+	method           algorithmUse
+	references       []*foundReference
+	value            string
+	certificates     []string // base64
+
+	objects      []int64 // offsets of ds:Object
+	target       string  // of QualifyingProperties
+	properties   int64   // offset of SignedProperties
+	signingTime  string
+	certificate  []certificateDigest // of SigningCertificate or SigningCertificateV2, the signer first
+	formats      []string            // values of ObjectReference in DataObjectFormat with a MimeType
+	formatTarget string              // of the open DataObjectFormat
+}
+
+// contains says whether the element is in the signature.
+func (s *foundSignature) contains(e *element) bool { return e.start >= s.start && e.end <= s.end }
+
+// isObject says whether the element is a ds:Object of the signature.
+func (s *foundSignature) isObject(e *element) bool { return slices.Contains(s.objects, e.start) }
+
+// foundReference is a ds:Reference.
+type foundReference struct {
+	id, uri, kind string
+	named         bool // it has a URI
+	transforms    []*algorithmUse
+	digestMethod  string
+	digestValue   string
+	digestMethods int
+	digestValues  int
+}
+
+// algorithmUse is an algorithm with its parameters.
+type algorithmUse struct {
+	uri      string
+	prefixes []string // of InclusiveNamespaces
+	leaves   []bool   // for each XPath expression, whether it leaves out all signatures and nothing else
+	unknown  bool     // it has parameters that are not understood
+}
+
+// certificateDigest is a CertDigest.
+type certificateDigest struct{ method, value string }
+
+// Paths of the elements of a signature that matter. Names without a prefix are in the namespace of
+// XML Signature.
+const (
+	pSignature  = "Signature"
+	pInfo       = pSignature + "/SignedInfo"
+	pC14N       = pInfo + "/CanonicalizationMethod"
+	pC14NList   = pC14N + "/ec:InclusiveNamespaces"
+	pMethod     = pInfo + "/SignatureMethod"
+	pReference  = pInfo + "/Reference"
+	pTransforms = pReference + "/Transforms"
+	pTransform  = pTransforms + "/Transform"
+	pList       = pTransform + "/ec:InclusiveNamespaces"
+	pXPath      = pTransform + "/XPath"
+	pFilter     = pTransform + "/f2:XPath"
+	pHash       = pReference + "/DigestMethod"
+	pDigest     = pReference + "/DigestValue"
+	pValue      = pSignature + "/SignatureValue"
+	pKeyInfo    = pSignature + "/KeyInfo"
+	pX509Data   = pKeyInfo + "/X509Data"
+	pX509       = pX509Data + "/X509Certificate"
+	pObject     = pSignature + "/Object"
+	pQualifying = pObject + "/xa:QualifyingProperties"
+	pProperties = pQualifying + "/xa:SignedProperties"
+	pSigner     = pProperties + "/xa:SignedSignatureProperties"
+	pTime       = pSigner + "/xa:SigningTime"
+	pV1         = pSigner + "/xa:SigningCertificate"
+	pV2         = pSigner + "/xa:SigningCertificateV2"
+	pData       = pProperties + "/xa:SignedDataObjectProperties"
+	pFormat     = pData + "/xa:DataObjectFormat"
+	pMime       = pFormat + "/xa:MimeType"
+	cert        = "/xa:Cert"
+	certDigest  = cert + "/xa:CertDigest"
+	certHash    = certDigest + "/DigestMethod"
+	certValue   = certDigest + "/DigestValue"
+)
+
+// paths has all paths, so that a look-up with bytes gives a string without an allocation.
+var paths = func() map[string]string {
+	all := map[string]string{}
+	for _, p := range []string{
+		pInfo, pC14N, pC14NList, pMethod, pReference, pTransforms, pTransform, pList, pXPath, pFilter, pHash, pDigest,
+		pValue, pKeyInfo, pX509Data, pX509, pObject, pQualifying, pProperties, pSigner, pTime, pV1, pV2, pData, pFormat,
+		pMime, pV1 + cert, pV2 + cert, pV1 + certDigest, pV2 + certDigest, pV1 + certHash, pV2 + certHash,
+		pV1 + certValue, pV2 + certValue,
+	} {
+		all[p] = p
+	}
+	return all
+}()
+
+// prefixes are the prefixes of the paths. The older versions of XAdES have the same structure.
+var prefixes = map[string]string{
+	dsNamespace:                               "",
+	xadesNamespace:                            "xa:",
+	"http://uri.etsi.org/01903/v1.2.2#":       "xa:",
+	"http://uri.etsi.org/01903/v1.1.1#":       "xa:",
+	filter2URI:                                "f2:",
+	"http://www.w3.org/2001/10/xml-exc-c14n#": "ec:",
+}
+
+// Limits of the signatures that are judged. They bound the memory for a hostile document.
+const (
+	maxSignatures   = 256
+	maxFieldBytes   = 1 << 20 // a certificate has 2 KiB
+	maxCertificates = 100
+	maxTransforms   = 16
+)
+
+// collector finds the signatures of a document.
+type collector struct {
+	tokens *xmlc14n.Tokenizer
+	found  []*foundSignature
+	open   []frame // the open elements from the outermost signature on
+	text   []byte
+	key    []byte
+	total  int  // references
+	many   bool // a limit was exceeded
+}
+
+// frame is an open element.
+type frame struct {
+	signature *foundSignature
+	path      string // empty if the element does not matter
+}
+
+// token takes the next token of the document.
+func (c *collector) token(t *xmlc14n.Token) {
+	switch t.Kind {
+	case xmlc14n.StartElement, xmlc14n.Leaf:
+		c.start(t)
+		if t.Kind == xmlc14n.Leaf {
+			c.addText(t)
+			c.end(t)
+		}
+	case xmlc14n.Text:
+		c.addText(t)
+	case xmlc14n.EndElement:
+		c.end(t)
+	}
+}
+
+func (c *collector) addText(t *xmlc14n.Token) {
+	if len(c.open) == 0 || c.open[len(c.open)-1].path == "" {
+		return
+	}
+	if len(c.text) > maxFieldBytes {
+		c.many = true
+		return
+	}
+	c.text = append(c.text, t.Data()...)
+}
+
+func (c *collector) start(t *xmlc14n.Token) {
+	if t.Is(dsNamespace, "Signature") {
+		if n := len(c.open); n > 0 {
+			c.open[n-1].signature.unknown(c.open[n-1].path)
+		}
+		id, _ := t.Attr("", "Id")
+		s := &foundSignature{
+			start: t.Start(), depth: t.Depth, id: string(id), counts: map[string]int{}, signedInfo: -1, properties: -1,
+		}
+		if len(c.found) < maxSignatures {
+			c.found = append(c.found, s)
+		} else {
+			c.many = true
+		}
+		c.open = append(c.open, frame{s, pSignature})
+		return
+	}
+	if len(c.open) == 0 {
+		return
+	}
+	outer := c.open[len(c.open)-1]
+	path := c.path(outer.path, t)
+	c.open = append(c.open, frame{outer.signature, path})
+	c.text = c.text[:0] // fields have no elements, only text
+	if path == "" {
+		outer.signature.unknown(outer.path)
+		return
+	}
+	outer.signature.counts[path]++
+	c.visit(outer.signature, path, t)
+}
+
+// path returns the path of an element below an element with the path, or "" if it does not matter.
+func (c *collector) path(outer string, t *xmlc14n.Token) string {
+	prefix, known := prefixes[string(t.Space())]
+	if outer == "" || !known {
+		return ""
+	}
+	c.key = append(append(append(append(c.key[:0], outer...), '/'), prefix...), t.Local()...)
+	return paths[string(c.key)]
+}
+
+// unknown notes an element that is not understood below an element with the path. Parts of
+// SignedInfo must all be understood.
+func (s *foundSignature) unknown(path string) {
+	switch path {
+	case pTransform:
+		s.last().transforms[len(s.last().transforms)-1].unknown = true
+	case pC14N:
+		s.canonicalization.unknown = true
+	case pMethod:
+		s.method.unknown = true
+	default:
+		if strings.HasPrefix(path, pInfo) {
+			s.fault = "SignedInfo has an element that does not belong there"
+		}
+	}
+}
+
+func (s *foundSignature) last() *foundReference { return s.references[len(s.references)-1] }
+
+// visit takes the start of an element that matters.
+func (c *collector) visit(s *foundSignature, path string, t *xmlc14n.Token) {
+	attr := func(name string) string {
+		value, _ := t.Attr("", name)
+		return string(value)
+	}
+	switch path {
+	case pInfo:
+		s.signedInfo = t.Start()
+	case pC14N:
+		s.canonicalization.uri = attr("Algorithm")
+	case pC14NList:
+		s.canonicalization.prefixes = strings.Fields(attr("PrefixList"))
+	case pMethod:
+		s.method.uri = attr("Algorithm")
+	case pReference:
+		_, named := t.Attr("", "URI")
+		if c.total++; c.total > maxReferences {
+			c.many = true
+		}
+		s.references = append(s.references,
+			&foundReference{id: attr("Id"), uri: attr("URI"), named: named, kind: attr("Type")})
+	case pTransform:
+		r := s.last()
+		r.transforms = append(r.transforms, &algorithmUse{uri: attr("Algorithm")})
+		c.many = c.many || len(r.transforms) > maxTransforms
+	case pList:
+		s.transform().prefixes = strings.Fields(attr("PrefixList"))
+	case pXPath, pFilter:
+		// Only the content of the element can make it true.
+		s.transform().leaves = append(s.transform().leaves, path == pXPath || attr("Filter") == "subtract")
+	case pHash:
+		s.last().digestMethod = attr("Algorithm")
+		s.last().digestMethods++
+	case pDigest:
+		s.last().digestValues++
+	case pObject:
+		s.objects = append(s.objects, t.Start())
+	case pQualifying:
+		s.target = attr("Target")
+	case pProperties:
+		s.properties = t.Start()
+	case pV1 + certHash, pV2 + certHash:
+		s.certificate = append(s.certificate, certificateDigest{method: attr("Algorithm")})
+	case pFormat:
+		s.formatTarget = attr("ObjectReference")
+	}
+}
+
+func (s *foundSignature) transform() *algorithmUse {
+	return s.last().transforms[len(s.last().transforms)-1]
+}
+
+// expressions are the XPath expressions that leave out all signatures, for each element that can
+// hold one. The group is the prefix of XML Signature.
+var expressions = map[string]*regexp.Regexp{
+	pXPath:  regexp.MustCompile(`^\s*not\s*\(\s*ancestor-or-self\s*::\s*([^\s:()]+):Signature\s*\)\s*$`),
+	pFilter: regexp.MustCompile(`^\s*(?:/\s*descendant\s*::\s*|//\s*)([^\s:()/]+):Signature\s*$`),
+}
+
+// end takes the end of an element.
+func (c *collector) end(t *xmlc14n.Token) {
+	if len(c.open) == 0 {
+		return
+	}
+	f := c.open[len(c.open)-1]
+	c.open = c.open[:len(c.open)-1]
+	s, text := f.signature, string(c.text)
+	switch f.path {
+	case pSignature:
+		s.end = t.End()
+	case pXPath, pFilter:
+		leaves := s.transform().leaves
+		m := expressions[f.path].FindStringSubmatch(text)
+		leaves[len(leaves)-1] = leaves[len(leaves)-1] && m != nil && slices.Contains(c.tokens.Context().Namespaces,
+			xmlc14n.Namespace{Prefix: m[1], URI: dsNamespace})
+	case pDigest:
+		s.last().digestValue = text
+	case pValue:
+		s.value = text
+	case pX509:
+		if s.certificates = append(s.certificates, text); len(s.certificates) > maxCertificates {
+			c.many = true
+		}
+	case pTime:
+		s.signingTime = text
+	case pV1 + certValue, pV2 + certValue:
+		if n := len(s.certificate); n > 0 {
+			s.certificate[n-1].value = text
+		}
+	case pMime:
+		s.formats = append(s.formats, s.formatTarget)
+	}
+}

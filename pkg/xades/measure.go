@@ -1,0 +1,200 @@
+package xades
+
+import (
+	"bytes"
+	"crypto"
+	"hash"
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/xmlc14n"
+)
+
+// maxDigests bounds the work on a hostile document: each digest hashes up to the whole document. A
+// signature has three.
+const maxDigests = 64
+
+// part names a part of a document whose digest is needed. Equal parts are measured once.
+type part struct {
+	hash     crypto.Hash
+	method   xmlc14n.Method
+	comments bool
+	prefixes string // of InclusiveNamespaces, separated by blanks
+	base64   bool   // hash the decoded text instead of a canonical form
+
+	element   int64  // offset of the element; 0 = chosen by id. No element of interest is at 0
+	id        string // of the element; empty = the whole document
+	omit      int64  // offset of an element to leave out
+	omits     bool   // omit is set
+	omitsSigs bool   // leave out all signatures
+}
+
+// withForm returns the part in a canonical form.
+func (p part) withForm(f xmlc14n.Form) part {
+	p.method, p.comments, p.prefixes = f.Method, f.Comments, strings.Join(f.Prefixes, " ")
+	return p
+}
+
+// config returns what the canonicalizer has to do.
+func (p part) config() xmlc14n.Config {
+	c := xmlc14n.Config{Form: xmlc14n.Form{Method: p.method, Comments: p.comments, Prefixes: strings.Fields(p.prefixes)}}
+	switch {
+	case p.element != 0:
+		c.Select = xmlc14n.At(p.element)
+	case p.id != "":
+		c.Select = hasID(p.id)
+	}
+	switch {
+	case p.omitsSigs:
+		c.Omit = xmlc14n.Named(dsNamespace, "Signature")
+	case p.omits:
+		c.Omit = xmlc14n.At(p.omit)
+	}
+	return c
+}
+
+// digest is a digest to compute: of a canonical form, or of decoded base64.
+type digest struct {
+	hash      hash.Hash
+	canonical *xmlc14n.Canonicalizer // nil for base64
+	base64    *base64Text            // nil for a canonical form
+}
+
+// is says whether the digest has the value.
+func (d *digest) is(want []byte) bool {
+	return bytes.Equal(d.hash.Sum(nil), want) && (d.base64 == nil || !d.base64.wrong())
+}
+
+// element is an element that a reference names.
+type element struct {
+	count      int // elements with the Id
+	start, end int64
+	depth      int
+	object     bool // it is a ds:Object
+	measured   bool
+}
+
+// measurer computes digests of parts of a document and looks up Ids. A pass over the document
+// measures everything that was asked for and is not measured yet.
+type measurer struct {
+	digests  map[part]*digest
+	elements map[string]*element // by Id
+	open     []*element          // elements that were looked up, innermost last
+	running  []*digest           // what the current pass computes
+	missing  bool                // something is not measured yet
+}
+
+func newMeasurer() *measurer {
+	return &measurer{digests: map[part]*digest{}, elements: map[string]*element{}}
+}
+
+// add asks for the digest of a part. It returns nil if there are too many.
+func (m *measurer) add(p part) *digest {
+	if d := m.digests[p]; d != nil {
+		return d
+	}
+	if len(m.digests) == maxDigests {
+		return nil
+	}
+	d := &digest{hash: p.hash.New()}
+	if p.base64 {
+		d.base64 = &base64Text{choose: hasID(p.id), w: d.hash}
+	} else {
+		d.canonical = xmlc14n.New(d.hash, p.config())
+	}
+	m.digests[p] = d
+	m.running = append(m.running, d)
+	m.missing = true
+	return d
+}
+
+// lookUp asks for the element with the Id.
+func (m *measurer) lookUp(id string) *element {
+	e := m.elements[id]
+	if e == nil {
+		e = &element{}
+		m.elements[id] = e
+		m.missing = true
+	}
+	return e
+}
+
+// token takes the next token of the document.
+func (m *measurer) token(t *xmlc14n.Token) error {
+	for _, d := range m.running {
+		if d.base64 != nil {
+			d.base64.token(t)
+		} else if err := d.canonical.Token(t); err != nil {
+			return err
+		}
+	}
+	if (t.Kind == xmlc14n.StartElement || t.Kind == xmlc14n.Leaf) && len(t.Attrs) > 0 {
+		m.start(t)
+	}
+	if t.Kind == xmlc14n.EndElement || t.Kind == xmlc14n.Leaf {
+		for n := len(m.open); n > 0 && m.open[n-1].depth == t.Depth; n-- {
+			m.open[n-1].end = t.End()
+			m.open = m.open[:n-1]
+		}
+	}
+	return nil
+}
+
+func (m *measurer) start(t *xmlc14n.Token) {
+	var seen *element // two attributes of one element may have the same value
+	for i := range t.Attrs {
+		if !isID(&t.Attrs[i]) {
+			continue
+		}
+		e := m.elements[string(t.Attrs[i].Value)]
+		if e == nil || e == seen || e.measured {
+			continue
+		}
+		seen = e
+		if e.count++; e.count == 1 {
+			e.start, e.depth, e.object = t.Start(), t.Depth, t.Is(dsNamespace, "Object")
+			m.open = append(m.open, e)
+		}
+	}
+}
+
+// isID says whether an attribute may be an Id for one of the programs that read the document. To
+// judge a signature, a name that stands for two elements in any of these readings is not unique.
+func isID(a *xmlc14n.Attr) bool {
+	switch string(a.Local) {
+	case "Id", "ID":
+		return len(a.Space) == 0
+	case "id":
+		return len(a.Space) == 0 || string(a.Space) == xmlNamespace
+	}
+	return false
+}
+
+// hasID selects the element with the Id.
+func hasID(id string) xmlc14n.Selector {
+	return func(t *xmlc14n.Token) bool {
+		for i := range t.Attrs {
+			if isID(&t.Attrs[i]) && string(t.Attrs[i].Value) == id {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// endPass ends a pass over the whole document. An element that is not in the document is not an
+// error here: its count is 0.
+func (m *measurer) endPass() error {
+	for _, d := range m.running {
+		if d.canonical == nil {
+			continue
+		}
+		if err := d.canonical.Close(); err != nil && d.canonical.Found() {
+			return err
+		}
+	}
+	for _, e := range m.elements {
+		e.measured = true
+	}
+	m.running, m.missing = nil, false
+	return nil
+}

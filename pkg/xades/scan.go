@@ -1,0 +1,224 @@
+package xades
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/xmlc14n"
+)
+
+// insertion is where a signature is inserted.
+type insertion struct {
+	At    int64  // bytes of the original in front of it
+	Empty string // name of the element if it is written <a/>, else empty; At is then before the slash
+}
+
+// target is the element that gets the signature.
+type target struct {
+	insertion
+	context xmlc14n.Context // of the element
+	ids     []string        // what may be Ids of the element and of those around it
+	inside  bool            // an earlier signature
+}
+
+// scanned is what one pass over a document finds out.
+type scanned struct {
+	target
+	encoding  xmlc14n.Encoding
+	digest    []byte // of the reference to the document
+	transform transform
+}
+
+// scan reads a document, and a second time only if earlier signatures need another transform than
+// the request asks for.
+func scan(ctx context.Context, file signing.Sized, p *Profile, o options) (*scanned, error) {
+	for {
+		found, err := scanOnce(ctx, newDocumentReader(ctx, file, file.Size()), p, o)
+		if err != nil || found.transform == o.transform {
+			return found, err
+		}
+		o.transform = found.transform
+	}
+}
+
+// scanOnce reads a document. It returns the transform that is needed and the digest for the
+// transform that o asks for.
+func scanOnce(ctx context.Context, r io.Reader, p *Profile, o options) (*scanned, error) {
+	h := p.Digest.New()
+	s := &scanner{
+		tokens:  xmlc14n.NewTokenizer(r),
+		data:    xmlc14n.New(h, xmlc14n.Config{Form: dereferenced(o.form), Omit: omitted(o.transform)}),
+		ids:     newIDs(),
+		options: o,
+	}
+	s.addPlaces(p)
+	if err := s.read(); err != nil {
+		return nil, readError(ctx, err)
+	}
+	t, err := s.choose()
+	if err != nil {
+		return nil, err
+	}
+	if t.inside {
+		return nil, forbidden("the place for the signature is inside an earlier signature")
+	}
+	needed, err := s.earlier.transformFor(o.transform, t.ids)
+	if err != nil {
+		return nil, err
+	}
+	return &scanned{target: *t, encoding: s.tokens.Encoding(), digest: h.Sum(nil), transform: needed}, nil
+}
+
+// dereferenced returns the form that applies to a reference with URI="": such a reference has no
+// comments, whatever the canonicalization (XML Signature 1.1 section 4.4.3.3).
+func dereferenced(f xmlc14n.Form) xmlc14n.Form {
+	f.Comments = false
+	return f
+}
+
+// omitted chooses the elements that a transform leaves out of a document that does not have the new
+// signature yet.
+func omitted(t transform) xmlc14n.Selector {
+	if t == enveloped {
+		return nil
+	}
+	return xmlc14n.Named(dsNamespace, "Signature")
+}
+
+// scanner looks for the place of the signature and for what speaks against a signature, and
+// computes the digest of the document, all in one pass.
+type scanner struct {
+	tokens   *xmlc14n.Tokenizer
+	data     *xmlc14n.Canonicalizer
+	options  options
+	ids      *ids
+	earlier  earlierSignatures
+	inside   bool      // the current element is a signature or inside one
+	searches []*search // the places, best first; the root element comes last
+}
+
+// search looks for one place.
+type search struct {
+	matcher *matcher
+	found   int
+	open    int // depth of the first element found while it is open
+	target  target
+}
+
+// addPlaces sets the places to look for: the one that the request names, or those of the profile
+// and the root element.
+func (s *scanner) addPlaces(p *Profile) {
+	add := func(p place) { s.searches = append(s.searches, &search{matcher: newMatcher(p)}) }
+	if s.options.place != nil {
+		add(s.options.place)
+		return
+	}
+	for _, p := range p.Places {
+		add(p)
+	}
+	s.searches = append(s.searches, &search{})
+}
+
+// read reads the document to its end.
+func (s *scanner) read() error {
+	s.tokens.Leaves = true
+	for {
+		t, err := s.tokens.Next()
+		if errors.Is(err, io.EOF) {
+			return s.data.Close()
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.data.Token(t); err != nil {
+			return err
+		}
+		if err := s.token(t); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *scanner) token(t *xmlc14n.Token) error {
+	s.inside = s.earlier.inside() // also at the end of a signature
+	if err := s.earlier.token(t, s.tokens.Context); err != nil {
+		return err
+	}
+	s.inside = s.inside || s.earlier.inside() || t.Is(dsNamespace, "Signature")
+	if t.Kind == xmlc14n.StartElement || t.Kind == xmlc14n.Leaf {
+		if err := s.ids.start(t); err != nil {
+			return err
+		}
+		for _, q := range s.searches {
+			s.start(q, t)
+		}
+	}
+	if t.Kind == xmlc14n.EndElement || t.Kind == xmlc14n.Leaf {
+		for _, q := range s.searches {
+			s.end(q, t)
+		}
+		s.ids.end(t)
+	}
+	return nil
+}
+
+// start shows a search the start of an element. The place of an element written <a/> is noted here,
+// because the slash is in this tag. A search without a matcher is for the root element.
+func (s *scanner) start(q *search, t *xmlc14n.Token) {
+	if q.matcher == nil {
+		if t.Depth != 1 {
+			return
+		}
+	} else if !q.matcher.start(t) {
+		return
+	}
+	if q.found++; q.found > 1 {
+		return
+	}
+	q.open = t.Depth
+	if t.Empty {
+		s.note(q, insertion{At: t.Close(), Empty: string(t.Name())})
+	}
+}
+
+// end shows a search the end of an element.
+func (s *scanner) end(q *search, t *xmlc14n.Token) {
+	if q.matcher != nil {
+		q.matcher.end()
+	}
+	if q.open != t.Depth {
+		return
+	}
+	q.open = 0
+	if q.target.Empty != "" {
+		return
+	}
+	at := t.Start()
+	if t.Kind == xmlc14n.Leaf {
+		// The end tag of a leaf has no blanks.
+		tag := "</" + string(t.Name()) + ">"
+		at = t.End() - int64(len(s.tokens.Encoding().Append(nil, tag)))
+	}
+	s.note(q, insertion{At: at})
+}
+
+// note stores the target of a search during a token of the target.
+func (s *scanner) note(q *search, at insertion) {
+	q.target = target{insertion: at, context: s.tokens.Context(), inside: s.inside, ids: s.ids.around()}
+}
+
+// choose returns the target of the best place that was found once.
+func (s *scanner) choose() (*target, error) {
+	i := slices.IndexFunc(s.searches, func(q *search) bool { return q.found == 1 })
+	if i >= 0 {
+		return &s.searches[i].target, nil
+	}
+	if n := s.searches[0].found; n > 1 {
+		return nil, signing.Errorf(signing.KindVisible, "signatureLocation %s matches %d elements, want one",
+			quoted(s.options.location), n)
+	}
+	return nil, signing.Errorf(signing.KindVisible, "signatureLocation %s matches no element", quoted(s.options.location))
+}
