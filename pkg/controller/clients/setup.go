@@ -69,11 +69,15 @@ func dropUnused(object any) (any, error) {
 
 // Setup adds the reconciler to a manager whose cache was configured with Secrets.
 func Setup(mgr ctrl.Manager, config Config) error {
+	queue := kube.NewEventQueue(mgr.GetEventRecorder(name))
+	if err := mgr.Add(queue); err != nil {
+		return fmt.Errorf("add the queue of events: %w", err)
+	}
 	r := &reconciler{
 		config:   config,
 		cached:   mgr.GetClient(),
 		direct:   mgr.GetAPIReader(),
-		reporter: reporter{events: mgr.GetEventRecorder(name)},
+		reporter: reporter{events: queue},
 		pods:     refresher{client: mgr.GetClient(), namespace: config.Namespace},
 		metrics:  newMetrics(),
 	}
