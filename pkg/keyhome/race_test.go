@@ -2,6 +2,6 @@
 
 package keyhome_test
 
-// The model runs in one goroutine, and the race detector makes it ten times slower. `make test` runs
-// it once more without the detector, with all schedules.
+// The model runs in one goroutine, and the race detector makes it ten times slower. `make test`
+// runs it once more without the detector, with all schedules.
 func init() { *schedules = 20 }

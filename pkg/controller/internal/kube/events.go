@@ -22,8 +22,8 @@ const (
 
 // EventQueue is an event recorder that hands its events to another recorder at a bounded rate, in
 // their order. Add it to the manager, which runs Start. Events that are pending when Start ends are
-// lost, and events beyond 10,000 pending ones are dropped: events are hints and may be missing. Safe
-// for concurrent use.
+// lost, and events beyond 10,000 pending ones are dropped: events are hints and may be missing.
+// Safe for concurrent use.
 type EventQueue struct {
 	recorder events.EventRecorder
 	wake     chan struct{}

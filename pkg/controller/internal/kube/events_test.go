@@ -31,7 +31,8 @@ func (n *notes) all() []string {
 	return slices.Clone(n.list)
 }
 
-// TestEventQueue checks that all events arrive in their order, and that those beyond the burst wait.
+// TestEventQueue checks that all events arrive in their order, and that those beyond the burst
+// wait.
 func TestEventQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var recorded notes
