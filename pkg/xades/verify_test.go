@@ -2,6 +2,7 @@ package xades
 
 import (
 	"bytes"
+	"crypto"
 	"encoding/base64"
 	"regexp"
 	"strings"
@@ -196,5 +197,19 @@ func TestHostile(t *testing.T) {
 		if s.Verdict == Valid {
 			t.Errorf("signature at %d is valid, want it refused: its Ids are not unique", s.Start)
 		}
+	}
+}
+
+// TestTooManyDigests: a measurer computes a bounded number of digests, and equal parts only once.
+func TestTooManyDigests(t *testing.T) {
+	m := newMeasurer()
+	for i := range 2 * maxDigests {
+		p := part{hash: crypto.SHA256, element: int64(i%maxDigests + 1)}
+		if m.add(p) == nil {
+			t.Fatalf("digest %d is refused, want %d", i, maxDigests)
+		}
+	}
+	if m.add(part{hash: crypto.SHA256}) != nil {
+		t.Errorf("more than %d digests are accepted", maxDigests)
 	}
 }
