@@ -56,7 +56,7 @@ test: vet layers ## vet, layering check and all tests (with -race if there is a 
 	@echo "test: $(if $(RACE),with,without) the race detector"
 	@KUBEBUILDER_ASSETS=$$(hack/envtest/assets); HELM=$$(hack/envtest/helm); export KUBEBUILDER_ASSETS HELM; export GORACE="$(GORACE)"; set -x; \
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) $(RACEFLAGS) $(TESTFLAGS) ./... && \
-	$(GO) test -run '^TestModel$$' ./pkg/keyhome # all schedules, without the race detector
+	$(GO) test -run '^Test(Model|Mutations)$$' ./pkg/keyhome # all schedules, without the race detector
 
 .PHONY: test-e2e
 test-e2e: ## test the chart in a real kind cluster, and the image with its documented command (needs Docker, or root on Debian). KEEP=1 keeps the cluster

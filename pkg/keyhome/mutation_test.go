@@ -10,6 +10,9 @@ import (
 // maxMutated bounds the schedules until a rule that is taken out must be missed.
 const maxMutated = 300
 
+// skipMutations is set with the race detector.
+var skipMutations bool
+
 // TestMutations takes each rule out of the protocol and checks that the model then finds a violated
 // invariant. So the model notices if a rule is lost. The rules that random schedules hardly need
 // have tests of their own: TestStopsActing, TestStopWhileJoining, TestPassedOn, TestLateHandOver,
@@ -43,8 +46,8 @@ func TestMutations(t *testing.T) {
 		{"the owner claims too", keyhome.RuleClaimBeforeCreate, []string{twice}, 1},
 	} {
 		t.Run(m.rule, func(t *testing.T) {
-			if testing.Short() {
-				t.Skip("the mutations are not tried in short mode")
+			if testing.Short() || skipMutations {
+				t.Skip("the mutations are not tried in short mode, or with the race detector")
 			}
 			first := max(m.first, *seed)
 			for i := range uint64(maxMutated) {
