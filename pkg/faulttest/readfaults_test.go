@@ -11,8 +11,8 @@ import (
 // Faults of the calls before anything can be signed: the description of the remote side, the
 // credential, and the user's consent.
 
-// readRows are the outcomes of faults while the credential is read. refused is the outcome if a
-// token is refused permanently.
+// readRows are the outcomes of faults while the credential is read or a token is requested. refused
+// is the outcome if a token is refused permanently.
 func readRows(refused outcome) []row {
 	return []row{
 		{service.TooManyRequests, all(neverAsked), all(atOnce)},

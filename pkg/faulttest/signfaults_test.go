@@ -245,36 +245,7 @@ func TestAuthorizeMatrix(t *testing.T) {
 
 // TestTokenMatrix checks that without an access token no document is prepared or sent.
 func TestTokenMatrix(t *testing.T) {
-	runMatrix(t, "token", []int{cscV1, cscV2}, []row{
-		{service.TooManyRequests, all(neverAsked), all(atOnce)},
-		{service.TooManyRetryAfter, all(neverAsked), all(atOnce)},
-		{service.ErrorBefore, all(neverAsked), all(atOnce)},
-		{service.Unavailable, all(neverAsked), all(atOnce)},
-		{service.Gateway, all(neverAsked), all(atOnce)},
-		{service.CutBefore, all(neverAsked), all(atOnce)},
-		{service.Refused, all(neverAsked), all(neverAsked)}, // permanent: there is no second attempt
-		{service.ExpiredToken, all(atOnce), all(atOnce)},
-		{service.ExpiredSAD, all(atOnce), all(atOnce)},
-		{service.ErrorAfter, all(neverAsked), all(atOnce)},
-		{service.CutAfter, all(neverAsked), all(atOnce)},
-		{service.HalfAnswer, all(neverAsked), all(atOnce)},
-		{service.Stalled, all(neverAsked), all(atOnce)},
-		{service.NotJSON, all(neverAsked), all(atOnce)},
-		{service.Empty, all(neverAsked), all(atOnce)},
-		{service.Huge, all(neverAsked), all(atOnce)},
-		{service.TimedOutAfter, all(neverAsked), all(atOnce)},
-		{service.TooManyAfter, all(neverAsked), all(atOnce)},
-		{service.HungUpAfter, all(neverAsked), all(atOnce)},
-		{service.ServerErrorAfter, all(neverAsked), all(atOnce)},
-		{service.NotFoundAfter, all(noPlace), all(noPlace)},
-		{service.RedirectAfter, all(noPlace), all(noPlace)},
-		{service.WrongOrder, all(atOnce), all(atOnce)},
-		{service.TooFewValues, all(atOnce), all(atOnce)},
-		{service.TooManyValues, all(atOnce), all(atOnce)},
-		{service.WrongKey, all(atOnce), all(atOnce)},
-		{service.RawECDSA, all(atOnce), all(atOnce)},
-		{service.BadBase64, all(atOnce), all(atOnce)},
-	})
+	runMatrix(t, "token", []int{cscV1, cscV2}, readRows(atOnce))
 }
 
 // runMatrix runs every cell: one request while the remote side has the fault, and one after the

@@ -12,9 +12,8 @@ import (
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/servicetest"
 )
-
-var authority = sync.OnceValues(service.NewAuthority)
 
 // remote is a simulated service with a client that only uses HTTP.
 type remote struct {
@@ -25,17 +24,9 @@ type remote struct {
 
 func start(t *testing.T, opts service.Options) remote {
 	t.Helper()
-	a, err := authority()
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.Authority = a
-	s, err := service.New(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := servicetest.New(t, opts)
 	server := httptest.NewServer(s)
-	t.Cleanup(func() {
+	t.Cleanup(func() { // closing the service first ends the requests that hang
 		s.Close()
 		server.Close()
 	})
