@@ -9,9 +9,9 @@ import (
 const defaultHints = 100_000
 
 // hints remembers which instance holds the operation of an external reference. A hint is told to
-// the two homes of the reference. It may be lost or wrong: who follows it and finds nothing asks
-// all instances. Hints are kept in memory only, because a lost hint costs questions and nothing
-// else. It is safe for concurrent use.
+// the two homes of the reference. It may be lost or wrong. An instance that follows it and finds
+// nothing asks all instances. Hints are kept in memory only, because a lost hint costs questions
+// and nothing else. It is safe for concurrent use.
 type hints struct {
 	requester *requester
 	limit     int

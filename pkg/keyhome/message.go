@@ -157,7 +157,8 @@ func (v View) removals(ordinal int) uint64 {
 	return v.Removals[ordinal]
 }
 
-// removed reports whether an instance that joined after so many removals was removed since.
+// removed reports whether an instance was removed since it joined. removals is the number of its
+// removals when it joined.
 func (v View) removed(ordinal int, removals uint64) bool {
 	return v.absent(ordinal) && v.removals(ordinal) > removals
 }

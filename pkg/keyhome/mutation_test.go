@@ -31,9 +31,9 @@ func TestMutations(t *testing.T) {
 	}{
 		{"the first owner wins", keyhome.RuleFirstOwnerWins, []string{twice}, 1},
 		{"one home acts", keyhome.RuleOneHome, []string{twice}, 1},
-		{"who returns fetches back", keyhome.RuleFetchBack, []string{twice}, 1},
+		{"an instance that returns fetches back", keyhome.RuleFetchBack, []string{twice}, 1},
 		{"a new folder joins", keyhome.RuleJoin, []string{twice}, 1},
-		{"who joins fetches everything", keyhome.RuleFetchAll, []string{twice}, 3000405},
+		{"an instance that joins fetches everything", keyhome.RuleFetchAll, []string{twice}, 3000405},
 		{"each start that joins has an epoch", keyhome.RuleNewEpoch, []string{twice}, 30001535},
 		{"all members are asked", keyhome.RuleAllMembers, []string{twice}, 1},
 		{"newer claims win", keyhome.RuleVersion, []string{twice}, 1},
