@@ -22,6 +22,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/clients"
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/endpoints"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/pace"
 )
 
 // stopTimeout bounds the time in which reconcilers must end. It is longer than one call to the API
@@ -59,7 +60,7 @@ func Run(ctx context.Context, config Config) error {
 		return err
 	}
 	s := &supervisor{
-		log: config.Log, ask: ask, say: p.wait, now: time.Now, nap: nap,
+		log: config.Log, ask: ask, say: p.wait, now: time.Now, nap: pace.Pause,
 		run: func(ctx context.Context) error { return runManager(ctx, config, p) },
 	}
 	return s.supervise(ctx)

@@ -35,11 +35,11 @@ var backoff = pace.Backoff{First: time.Second, Max: 15 * time.Second}
 // restart, and another controller takes over within 15 seconds when this one fails.
 type supervisor struct {
 	log logr.Logger
-	ask func(context.Context) error          // asks the API server whether it answers
-	run func(context.Context) (err error)    // runs one manager
-	say func(why string)                     // says what the supervisor waits for; empty = for nothing
-	now func() time.Time                     // the clock
-	nap func(context.Context, time.Duration) // waits, or returns when the context is done
+	ask func(context.Context) error                // asks the API server whether it answers
+	run func(context.Context) (err error)          // runs one manager
+	say func(why string)                           // says what the supervisor waits for; empty = for nothing
+	now func() time.Time                           // the clock
+	nap func(context.Context, time.Duration) error // waits; its error is that of the context
 }
 
 // supervise runs managers until ctx is done. It returns the error of the last one's stop.
@@ -60,7 +60,7 @@ func (s *supervisor) supervise(ctx context.Context) error {
 		pause := backoff.After(failures)
 		s.say("the controller starts again: " + err.Error())
 		s.log.Error(err, "the controller stopped working and starts again", "retryAfter", pause.String())
-		s.nap(ctx, pause)
+		_ = s.nap(ctx, pause) // await looks at the context itself
 	}
 	return nil
 }
@@ -79,17 +79,7 @@ func (s *supervisor) await(ctx context.Context) bool {
 		pause := backoff.After(failures)
 		s.say("waiting for the API server: " + err.Error())
 		s.log.Info("waiting for the API server", "reason", err.Error(), "retryAfter", pause.String())
-		s.nap(ctx, pause)
-	}
-}
-
-// nap waits for d, or until ctx is done.
-func nap(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
+		_ = s.nap(ctx, pause) // the next round looks at the context
 	}
 }
 

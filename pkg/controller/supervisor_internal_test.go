@@ -22,7 +22,11 @@ func (h *history) supervisor(ask, run func(context.Context) error) *supervisor {
 		log: logr.Discard(), ask: ask, run: run,
 		say: func(why string) { h.said = append(h.said, why) },
 		now: func() time.Time { return h.now },
-		nap: func(_ context.Context, d time.Duration) { h.now = h.now.Add(d); h.pauses = append(h.pauses, d) },
+		nap: func(_ context.Context, d time.Duration) error {
+			h.now = h.now.Add(d)
+			h.pauses = append(h.pauses, d)
+			return nil
+		},
 	}
 }
 
