@@ -40,6 +40,11 @@ const (
 type Decision struct {
 	Outcome Outcome
 	Owner   int // with Forward: ordinal of the owner
+	// Gone says, with Forward, that the owner was removed: it is neither expected nor does it exist,
+	// as far as this instance knows. It may be back already, so try to forward the request. If the
+	// owner does not answer, the key is refused until the claim expires, because the operation may
+	// exist on the owner's volume. Without Gone an owner that does not answer is expected back.
+	Gone bool
 	// Missing is an instance that did not answer, with Refuse; -1 = not known.
 	Missing int
 	// Differs says that the owner's claim was made for a request with another fingerprint. Only the
@@ -151,7 +156,7 @@ func (r *requester) attempt(ctx context.Context, c Claim) (Decision, error) {
 			r.granted(c, home)
 			return Decision{Outcome: Create, Missing: -1, AskAll: r.anyLegacy()}, nil
 		case reply.Answer == Known && reply.Owner != r.ordinal:
-			return Decision{Outcome: Forward, Owner: reply.Owner, Differs: reply.Differs, Missing: -1}, nil
+			return r.forward(reply), nil
 		case reply.Answer == Stale:
 			// The clock of this instance was set back, or its folder was lost. The next attempt is newer.
 			return refused, r.change(ctx, nil, func(s *State) error {
@@ -168,6 +173,13 @@ func (r *requester) attempt(ctx context.Context, c Claim) (Decision, error) {
 		return r.unformed(ctx, c, refused)
 	}
 	return refused, nil
+}
+
+// forward is the decision for a key that another instance owns.
+func (r *requester) forward(known Reply) Decision {
+	return Decision{
+		Outcome: Forward, Owner: known.Owner, Gone: r.view().absent(known.Owner), Differs: known.Differs, Missing: -1,
+	}
 }
 
 // route returns the instances that may be the home of a key, in the order in which they are asked.
@@ -209,7 +221,7 @@ func (r *requester) unformed(ctx context.Context, c Claim, refused Decision) (De
 		case err != nil || reply.Standing != Joining:
 			return refused, nil
 		case reply.Answer == Known && reply.Owner != r.ordinal:
-			return Decision{Outcome: Forward, Owner: reply.Owner, Differs: reply.Differs, Missing: -1}, nil
+			return r.forward(reply), nil
 		}
 	}
 	return Decision{Outcome: Create, Missing: -1, AskAll: true, claimed: c}, nil
