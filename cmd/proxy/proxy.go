@@ -36,6 +36,7 @@ type proxy struct {
 	ports       *ports
 	instances   *instances
 	state       *stateFolder
+	keys        *keyHome
 
 	tracing     *tracing
 	calls       *calls
@@ -132,6 +133,7 @@ func (p *proxy) openState(ctx context.Context) (err error) {
 		return err
 	}
 	p.instances.recordRun(p.cfg, p.state.store.Instance())
+	p.keys = &keyHome{ordinal: p.cfg.InstanceOrdinal, log: p.log.WithName("keys")}
 	return nil
 }
 

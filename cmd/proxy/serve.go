@@ -57,8 +57,15 @@ func (p *proxy) serve(ctx context.Context) error {
 	t.start("REST port", func() error { return rest.Serve(p.ports.rest) })
 	service := t.start("signing", func() error { return p.service.Start(work) })
 
-	failure := p.waitForStop(ctx, t)
+	failure := p.waitForSignal(ctx, t)
 	p.draining.Store(true)
+	handedOver := t.start("hand-over of claims", func() error {
+		p.keys.leave(life, p.keys.unexpected())
+		return nil
+	})
+	if failure == nil {
+		failure = p.delayStop(t)
+	}
 	end, cancel := context.WithTimeout(life, p.cfg.ShutdownGrace)
 	defer cancel()
 	stopWork() // from here on new operations are refused with Retry-After; running ones may use the grace period
@@ -67,6 +74,7 @@ func (p *proxy) serve(ctx context.Context) error {
 	case <-end.Done(): // a slow provider; the next start fetches its signatures or counts them as unknown
 		p.log.Info("the grace period ended before all calls to providers were answered")
 	}
+	<-handedOver // peers must reach this instance until its claims are handed over
 	p.endRequests(end, rest, cutRequests)
 	stopBackground()
 	_ = management.Close()
@@ -83,23 +91,28 @@ func (p *proxy) startBackground(ctx context.Context, t *tasks) {
 	}
 	t.start("token key", func() error { return p.watchTokenKey(ctx) })
 	t.start("instances", func() error { return p.instances.files.Start(ctx) })
+	t.start("key homes", func() error { return p.keys.run(ctx) })
 	t.start("retention", func() error { return p.state.store.Run(ctx) })
 	t.start("callbacks", func() error { return p.callbacks.Run(ctx) })
 	t.start("credentials", func() error { return p.credentials.Run(ctx) })
 	t.start("ready", func() error { return p.announce(ctx) })
 }
 
-// waitForStop returns when ctx is done and the shutdown delay is over. It returns earlier with the
-// error of a part that fails. During the delay the proxy reports not ready and keeps working,
-// because load balancers may still send requests here.
-func (p *proxy) waitForStop(ctx context.Context, t *tasks) error {
+// waitForSignal returns when ctx is done, or with the error of a part that fails.
+func (p *proxy) waitForSignal(ctx context.Context, t *tasks) error {
 	select {
 	case <-ctx.Done():
+		p.log.Info("stopping", "delay", p.cfg.ShutdownDelay.String(), "grace", p.cfg.ShutdownGrace.String())
+		return nil
 	case failure := <-t.failed:
 		return failure
 	}
-	p.log.Info("stopping", "delay", p.cfg.ShutdownDelay.String(), "grace", p.cfg.ShutdownGrace.String())
-	p.draining.Store(true)
+}
+
+// delayStop returns when the shutdown delay is over, or earlier with the error of a part that
+// fails. During the delay the proxy reports not ready and keeps working, because load balancers may
+// still send requests here.
+func (p *proxy) delayStop(t *tasks) error {
 	timer := time.NewTimer(p.cfg.ShutdownDelay)
 	defer timer.Stop()
 	select {
