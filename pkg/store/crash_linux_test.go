@@ -33,6 +33,8 @@ var helperRoles = map[string]func() error{
 	"order": orderHelper,
 	"full":  fullHelper,
 	"check": checkHelper,
+	"load":  loadHelper,
+	"claim": claimHelper,
 }
 
 func TestMain(m *testing.M) {

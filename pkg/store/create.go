@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/durable"
+	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -194,14 +195,15 @@ func (t *tx) insertOperation(op signing.Operation, size int64, rows []documentRo
 	if err := t.isNew(op); err != nil {
 		return err
 	}
-	var key any
+	var key, digest any
 	if op.IdempotencyKey != "" {
-		key = op.IdempotencyKey
+		of := keyhome.KeyOf(op.ClientService, op.IdempotencyKey)
+		key, digest = op.IdempotencyKey, of[:]
 	}
 	_, err := t.exec(
 		`INSERT INTO operations (id, client_service, external_reference, description, preservation, return_content,
-		idempotency_key, fingerprint, status, created, document_count, bytes, callback, metadata)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		idempotency_key, fingerprint, status, created, document_count, bytes, callback, metadata,
+		key_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		int64(op.ID),
 		op.ClientService,
 		op.ExternalReference,
@@ -216,6 +218,7 @@ func (t *tx) insertOperation(op signing.Operation, size int64, rows []documentRo
 		size,
 		op.Callback,
 		rowBytes(rows),
+		digest,
 	)
 	if err != nil {
 		return fmt.Errorf("insert operation: %w", err)

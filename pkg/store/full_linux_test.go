@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing/formattest"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
@@ -59,6 +60,7 @@ func fullHelper() error {
 	f.reserve(filepath.Join(folder, "state", "reserve"))
 	f.intake()
 	f.journal()
+	f.claims()
 	f.expect("Close", s.Close(), "")
 	return errors.Join(f.wrong...)
 }
@@ -194,6 +196,35 @@ func (f *full) journal() {
 	f.expect("FinishDocuments", f.FinishDocuments(f.ctx, results), "")
 	f.signed(op.ID, contents, results)
 	f.expect("Check", f.Check(f.ctx), "")
+}
+
+// claims checks that claims are refused as busy on a full disk, and that all of those that were
+// stored before are there.
+func (f *full) claims() {
+	c := f.Claims(0)
+	f.fill()
+	page, stored := make([]keyhome.Claim, keyhome.PageSize), 0
+	var err error
+	for range 1000 { // the first ones fit into the WAL
+		for i := range page {
+			page[i] = claimed(stored+i, 1).Claim
+		}
+		if _, err = c.Save(f.ctx, nil, page); err != nil {
+			break
+		}
+		stored += len(page)
+	}
+	f.expect("Save of claims on a full disk", err, signing.KindBusy)
+	_, err = c.Swap(f.ctx, claimed(stored, 1).Key, 0, claimed(stored, 1))
+	f.expect("Swap on a full disk", err, signing.KindBusy)
+	f.free()
+	_, err = c.Swap(f.ctx, claimed(stored, 1).Key, 0, claimed(stored, 1))
+	f.expect("Swap", err, "")
+	st, err := f.Stats(f.ctx)
+	f.expect("Stats", err, "")
+	if st.Claims != int64(stored+1) {
+		f.wrong = append(f.wrong, fmt.Errorf("there are %d claims, want %d", st.Claims, stored+1))
+	}
 }
 
 // signed compares the signed documents of an operation with what was stored.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store"
 )
@@ -59,6 +60,15 @@ func orderHelper() error {
 		return err
 	}
 	fmt.Println("MARK signed")
+	table := s.Claims(0)
+	if _, err := table.Swap(ctx, claimed(1, 1).Key, 0, claimed(1, 1)); err != nil {
+		return err
+	}
+	fmt.Println("MARK claimed")
+	if _, err := table.Save(ctx, &keyhome.State{Clock: 1}, []keyhome.Claim{claimed(2, 1).Claim}); err != nil {
+		return err
+	}
+	fmt.Println("MARK saved")
 	return s.Close()
 }
 
@@ -96,6 +106,8 @@ func TestOrderOfSystemCalls(t *testing.T) {
 		{"prepared", "sent", "fsync metadata.db-wal"},
 		{"sent", "valued", "fsync metadata.db-wal"},
 		{"valued", "signed", "fsync operations/ID; fsync metadata.db-wal"},
+		{"signed", "claimed", "fsync metadata.db-wal"},
+		{"claimed", "saved", "fsync metadata.db-wal"},
 	} {
 		_, after, _ := strings.Cut(events, "mark "+c.from+"; ")
 		got, _, found := strings.Cut(after, "; mark "+c.to)

@@ -317,7 +317,7 @@ func document(t *testing.T, s signing.Store, ref signing.Ref) signing.Document {
 // original, and a list without a digest is refused.
 func TestUpgradeOfSections(t *testing.T) {
 	folder, signed, _ := checkedFolder(t)
-	alter(t, folder, versionSix+"PRAGMA user_version = 6")
+	alter(t, folder, versionSeven+versionSix+"PRAGMA user_version = 6")
 	s := open(t, store.Config{Folder: folder})
 	got, err := readJoined(t.Context(), s, document(t, s, signing.Ref{Operation: signed.ID}))
 	if err != nil || string(got) != "first contentsection" {

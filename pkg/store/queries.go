@@ -9,6 +9,8 @@ import (
 const operationColumns = `id, client_service, external_reference, description, preservation, return_content,
 	coalesce(idempotency_key, ''), fingerprint, status, tries, next_try, created, ended, document_count, callback`
 
+const claimColumns = "position, key, owner, attempt, fingerprint, expires, version, coalesce(copied, 0)"
+
 // queries are the prepared statements that read. Each runs on any connection of the pool.
 type queries struct {
 	// Operations, each with operationColumns.
@@ -19,6 +21,11 @@ type queries struct {
 	documents, section, prepared *sql.Stmt
 	// Operations that retention may remove.
 	expired, fetched, endedOf *sql.Stmt
+
+	// Claims of key homes, each with claimColumns.
+	claim, claimPage *sql.Stmt
+	// State of key homes, and operations with a key.
+	keyState, unfilled, held, holds *sql.Stmt
 
 	calls, callbacks, counters, stats, pages, usage *sql.Stmt
 }
@@ -69,10 +76,19 @@ func (q *queries) all() []query {
 			WHERE is_ended = 1 AND client_service = ? AND ended > ? AND ended <= ?
 			AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY ended, id LIMIT ?`},
 
+		{&q.claim, "SELECT " + claimColumns + " FROM claims WHERE key = ?"},
+		{&q.claimPage, "SELECT " + claimColumns + " FROM claims WHERE position > ? ORDER BY position LIMIT ?"},
+		{&q.keyState, "SELECT state, highest_version FROM key_state, claim_totals"},
+		{&q.unfilled, "SELECT unfilled FROM key_state"},
+		{&q.held, `SELECT id, client_service, idempotency_key, created FROM operations
+			WHERE id <= ? AND idempotency_key IS NOT NULL ORDER BY id DESC LIMIT ?`},
+		{&q.holds, "SELECT EXISTS (SELECT 1 FROM operations WHERE key_digest = ?)"},
+
 		{&q.calls, "SELECT id, credential, certificate, handle, refs FROM calls ORDER BY number"},
 		{&q.callbacks, "SELECT operation, tries, next_try FROM callbacks ORDER BY next_try LIMIT ?"},
 		{&q.counters, "SELECT sent, returned, unknown, refused FROM instance"},
-		{&q.stats, `SELECT (SELECT count(*) FROM operations), count(*), coalesce(sum(document_count), 0)
+		{&q.stats, `SELECT (SELECT count(*) FROM operations), count(*), coalesce(sum(document_count), 0),
+			(SELECT claims FROM claim_totals), (SELECT uncopied FROM claim_totals)
 			FROM operations WHERE is_ended = 0`},
 		{&q.pages, `SELECT page_count, freelist_count, page_size
 			FROM pragma_page_count, pragma_freelist_count, pragma_page_size`},

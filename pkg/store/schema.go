@@ -24,7 +24,13 @@ import (
 // holds the ids of operations whose rows are gone and whose files may still exist.
 // operations.metadata estimates how many bytes an operation takes in the database. The table usage
 // holds the sum of it and of operations.bytes for each client service, which triggers keep up to
-// date.
+// date. operations.key_digest is keyhome.KeyOf the client service and the Idempotency-Key.
+//
+// The table claims is a keyhome.Table. claims.copied is NULL for a claim that was imported from
+// another instance, which has it too. Triggers keep claim_totals up to date.
+// claim_totals.highest_version is not below the version of any claim. key_state.state is a
+// keyhome.State as JSON. The operations with ids up to key_state.unfilled may lack their key_digest
+// and their claim, because an earlier release has created them.
 const schema = `
 CREATE TABLE instance (
 	only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -53,7 +59,8 @@ CREATE TABLE operations (
 	bytes INTEGER NOT NULL, -- of the operation's file
 	fetched INTEGER NOT NULL DEFAULT 0, -- when its results were first given out in full
 	callback TEXT NOT NULL DEFAULT '', -- URL that is told of the end
-	metadata INTEGER NOT NULL DEFAULT 0
+	metadata INTEGER NOT NULL DEFAULT 0,
+	key_digest BLOB -- NULL = no idempotency_key
 );
 CREATE TABLE callbacks ( -- that are still to be made
 	operation INTEGER PRIMARY KEY,
@@ -110,7 +117,7 @@ CREATE TABLE calls (
 	handle TEXT NOT NULL DEFAULT '',
 	refs TEXT NOT NULL -- JSON: [[operation, position], …] in the order of the digests
 );
-` + usageSchema
+` + usageSchema + claimsSchema
 
 const usageSchema = `
 CREATE TABLE usage (client_service TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
@@ -123,6 +130,42 @@ END;
 CREATE TRIGGER usage_less AFTER DELETE ON operations BEGIN
 	UPDATE usage SET bytes = bytes - old.bytes - old.metadata WHERE client_service = old.client_service;
 	DELETE FROM usage WHERE client_service = old.client_service AND bytes <= 0;
+END;
+`
+
+const claimsSchema = `
+CREATE INDEX operations_key_digest ON operations (key_digest) WHERE key_digest IS NOT NULL;
+CREATE TABLE claims (
+	position INTEGER PRIMARY KEY AUTOINCREMENT,
+	key BLOB NOT NULL UNIQUE,
+	owner INTEGER NOT NULL, -- ordinal
+	attempt INTEGER NOT NULL,
+	fingerprint BLOB NOT NULL,
+	expires INTEGER NOT NULL, -- Unix seconds; 0 = never
+	version INTEGER NOT NULL,
+	copied INTEGER
+);
+CREATE TABLE key_state (
+	only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+	state TEXT NOT NULL DEFAULT '',
+	unfilled INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO key_state (only_row) VALUES (1);
+CREATE TABLE claim_totals (
+	only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+	claims INTEGER NOT NULL DEFAULT 0, uncopied INTEGER NOT NULL DEFAULT 0,
+	highest_version INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO claim_totals (only_row) VALUES (1);
+CREATE TRIGGER claims_more AFTER INSERT ON claims BEGIN
+	UPDATE claim_totals SET claims = claims + 1, uncopied = uncopied + (new.copied IS 0),
+		highest_version = max(highest_version, new.version);
+END;
+CREATE TRIGGER claims_other AFTER UPDATE OF copied ON claims BEGIN
+	UPDATE claim_totals SET uncopied = uncopied + (new.copied IS 0) - (old.copied IS 0);
+END;
+CREATE TRIGGER claims_less AFTER DELETE ON claims BEGIN
+	UPDATE claim_totals SET claims = claims - 1, uncopied = uncopied - (old.copied IS 0);
 END;
 `
 
@@ -168,7 +211,7 @@ func connect(path string, writer bool) (*sql.DB, error) {
 
 // databaseVersion is the version of the schema, which SQLite keeps as user_version. A database with
 // an earlier version is upgraded.
-const databaseVersion = 7
+const databaseVersion = 8
 
 // upgrades holds for each version n the statements that make version n+1 of it. Each keeps all
 // data.
@@ -190,6 +233,8 @@ var upgrades = map[int]string{
 		usageSchema +
 		`INSERT INTO usage SELECT client_service, sum(bytes + metadata) FROM operations GROUP BY client_service`,
 	6: "ALTER TABLE progress ADD COLUMN pieces TEXT",
+	7: "ALTER TABLE operations ADD COLUMN key_digest BLOB;" + claimsSchema +
+		"UPDATE key_state SET unfilled = (SELECT coalesce(max(id), 0) FROM operations)",
 }
 
 // migrate creates the tables of a new database, upgrades an older database, and refuses one of a

@@ -160,6 +160,11 @@ type Stats struct {
 	// EarlierIDs counts requests since the start for operations that this ordinal created before the
 	// state folder was made.
 	EarlierIDs int64
+	// Claims is the number of claims of Idempotency-Keys. See Store.Claims.
+	Claims int64
+	// UncopiedClaims counts the claims that this instance has granted and that no other instance is
+	// known to have. They are lost with its volume. A single instance copies no claim.
+	UncopiedClaims int64
 	// ClockJump is by how much the clock has jumped ahead, as long as retention does not trust the
 	// jump.
 	ClockJump time.Duration
@@ -183,6 +188,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	if st.DiskBytes, err = s.space.diskBytes(s.folder.path()); err != nil {
 		return st, storageError("read size of the disk", err)
 	}
-	err = s.db.queries.stats.QueryRowContext(ctx).Scan(&st.Operations, &st.UnfinishedOperations, &st.UnfinishedDocuments)
+	err = s.db.queries.stats.QueryRowContext(ctx).Scan(
+		&st.Operations, &st.UnfinishedOperations, &st.UnfinishedDocuments, &st.Claims, &st.UncopiedClaims)
 	return st, storageError("count operations", err)
 }

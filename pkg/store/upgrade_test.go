@@ -23,7 +23,12 @@ func alter(t *testing.T, folder, statements string) {
 	}
 }
 
-// versionSix removes from a database what version 7 added.
+// versionSeven removes from a database what version 8 added.
+const versionSeven = `
+	DROP TABLE claims; DROP TABLE claim_totals; DROP TABLE key_state;
+	DROP INDEX operations_key_digest; ALTER TABLE operations DROP COLUMN key_digest;`
+
+// versionSix removes from a database of version 7 what that version added.
 const versionSix = "ALTER TABLE progress DROP COLUMN pieces;"
 
 // versionFive removes from a database of version 6 what that version added.
@@ -57,7 +62,7 @@ func TestUpgrade(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	alter(t, folder, versionSix+versionFive+versionOne+"PRAGMA user_version = 1")
+	alter(t, folder, versionSeven+versionSix+versionFive+versionOne+"PRAGMA user_version = 1")
 	before := `{"layout": 1, "instance": "` + s.Instance() + `"}` // without a generation, as the release wrote it
 	write(t, before, folder, "instance.json")
 	for range 2 { // the second time nothing is left to do
