@@ -91,8 +91,13 @@ func (p *Published) endpoint() Endpoint {
 
 func (d *Directory) validate() error {
 	if d.Expected < 0 || d.Expected > MaxInstances || d.Ever < 0 || d.Ever > MaxInstances ||
-		len(d.Endpoints) > MaxInstances {
+		d.Stopped < 0 || d.Stopped > MaxInstances || len(d.Endpoints) > MaxInstances {
 		return fmt.Errorf("a number of instances is negative or above %d", MaxInstances)
+	}
+	for ordinal := range d.Removals {
+		if ordinal < 0 || ordinal >= MaxInstances {
+			return fmt.Errorf("removals: ordinal %d is not between 0 and %d", ordinal, MaxInstances-1)
+		}
 	}
 	last := -1
 	for i := range d.Endpoints {

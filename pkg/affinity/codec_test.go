@@ -8,7 +8,7 @@ import (
 )
 
 func directory() Directory {
-	return Directory{Expected: 3, Ever: 4, Endpoints: []Published{
+	return Directory{Expected: 3, Ever: 4, Removals: map[int]uint64{3: 2}, RemovalsBase: 7, Endpoints: []Published{
 		{Name: "p-0", Ordinal: 0, Instance: "a", Host: "sign.example.org", Port: 9000, Internal: "p-0.p:8080"},
 		{Name: "p-2", Ordinal: 2, Instance: "c", Host: "2001:db8::1", Port: 9002, Internal: "[2001:db8::2]:8080"},
 	}}
@@ -32,6 +32,9 @@ func TestDirectoryCodec(t *testing.T) {
 	if _, ok := got.find(1); ok {
 		t.Error("ordinal 1 was found")
 	}
+	if a, b := got.RemovalsOf(3), got.RemovalsOf(2); a != 9 || b != 7 {
+		t.Errorf("removals are %d and %d, want 9 and 7", a, b)
+	}
 	if e, ok := got.find(2); !ok || e.Name != "p-2" {
 		t.Errorf("find(2) = %+v, %v", e, ok)
 	}
@@ -41,6 +44,8 @@ func TestDirectoryRefused(t *testing.T) {
 	for name, change := range map[string]func(*Directory){
 		"too many":         func(d *Directory) { d.Expected = 1025 },
 		"negative":         func(d *Directory) { d.Ever = -1 },
+		"negative stopped": func(d *Directory) { d.Stopped = -1 },
+		"removed ordinal":  func(d *Directory) { d.Removals[1024] = 1 },
 		"twice":            func(d *Directory) { d.Endpoints[1].Ordinal = 0 },
 		"ordinal":          func(d *Directory) { d.Endpoints[1].Ordinal = 1024 },
 		"no name":          func(d *Directory) { d.Endpoints[0].Name = "" },

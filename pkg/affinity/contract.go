@@ -44,4 +44,19 @@ type Directory struct {
 	// scaled-down instances keep their operations.
 	Ever      int         `json:"ever"`
 	Endpoints []Published `json:"endpoints"`
+
+	// Stopped is the desired number of instances before all were stopped by a desired number of 0. It
+	// is 0 unless Expected is 0. Stopped instances are not removed for good.
+	Stopped int `json:"stopped,omitempty"`
+	// Removals counts, by ordinal, how often Expected was lowered so far that the instance was not
+	// expected any more. A missing ordinal has the count 0. See RemovalsOf.
+	Removals map[int]uint64 `json:"removals,omitempty"`
+	// RemovalsBase is added to the count of every ordinal. It is the Unix time in milliseconds at
+	// which the directory was written for the first time, or again after its loss. So the loss of
+	// the directory lowers no number. It is 0 in a directory that an earlier release has begun.
+	RemovalsBase uint64 `json:"removalsBase,omitempty"`
 }
+
+// RemovalsOf returns a number that grows whenever the instance of an ordinal is removed for good,
+// or may have been removed because the directory was lost.
+func (d *Directory) RemovalsOf(ordinal int) uint64 { return d.RemovalsBase + d.Removals[ordinal] }

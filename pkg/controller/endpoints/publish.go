@@ -37,18 +37,12 @@ func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, i
 	if client.IgnoreNotFound(err) != nil {
 		return "", fmt.Errorf("read endpoints ConfigMap: %w", err)
 	}
-	before, err := affinity.DecodeDirectory([]byte(current.Data[affinity.DirectoryKey]))
-	if err != nil && current.Data[affinity.DirectoryKey] != "" {
-		log.FromContext(ctx).Error(err, "the endpoints ConfigMap is damaged, so removed instances are not known any more")
+	ours := metav1.IsControlledBy(current, owner)
+	before, err := predecessor(current.Data[affinity.DirectoryKey], ours, r.written, time.Now())
+	if err != nil {
+		log.FromContext(ctx).Error(err, "the endpoints ConfigMap is damaged; writing it again")
 	}
-	d := affinity.Directory{Expected: replicas(owner), Ever: max(before.Ever, replicas(owner))}
-	for _, i := range instances {
-		if restPort(i.Pod, r.config.RESTPort) == 0 {
-			continue
-		}
-		d.Ever = max(d.Ever, i.ordinal+1)
-		d.Endpoints = append(d.Endpoints, r.config.published(i.Pod, i.ordinal, i.address))
-	}
+	d := r.nextDirectory(replicas(owner), instances, before)
 	data, err := affinity.EncodeDirectory(d)
 	if err != nil {
 		return "", err
@@ -58,6 +52,7 @@ func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, i
 	next.Data = map[string]string{affinity.DirectoryKey: string(data)}
 	next.OwnerReferences = kube.OwnedBy(owner)
 	if exists && reflect.DeepEqual(current, next) {
+		r.written = d
 		return current.ResourceVersion, nil
 	}
 	if exists {
@@ -68,8 +63,23 @@ func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, i
 	if err != nil {
 		return "", fmt.Errorf("write endpoints ConfigMap: %w", err)
 	}
+	r.written = d
 	log.FromContext(ctx).Info("wrote the endpoints", "expected", d.Expected, "known", len(d.Endpoints))
 	return next.ResourceVersion, nil
+}
+
+// nextDirectory returns the directory of these instances. before is the directory that it replaces.
+func (r *reconciler) nextDirectory(expected int, instances []instance, before affinity.Directory) affinity.Directory {
+	d := affinity.Directory{Expected: expected, Ever: max(before.Ever, expected)}
+	countRemovals(&d, before)
+	for _, i := range instances {
+		if restPort(i.Pod, r.config.RESTPort) == 0 {
+			continue
+		}
+		d.Ever = max(d.Ever, i.ordinal+1)
+		d.Endpoints = append(d.Endpoints, r.config.published(i.Pod, i.ordinal, i.address))
+	}
+	return d
 }
 
 // publish writes a pod's own endpoint and then its readiness gate. A pod whose address is lost

@@ -22,15 +22,16 @@ import (
 )
 
 // reconciler publishes the endpoints of all pods of one StatefulSet. It has one worker. It needs no
-// state of earlier runs.
+// state of earlier runs, except that a directory that is lost meanwhile can be restored from it.
 type reconciler struct {
 	config  Config
 	client  client.Client
 	events  events.EventRecorder
 	metrics *metrics
 
-	version string    // resourceVersion of the directory that the pods were touched for
-	touched time.Time // when they were first touched for version
+	written affinity.Directory // the last version of the directory that is known to be stored
+	version string             // resourceVersion of the directory that the pods were touched for
+	touched time.Time          // when they were first touched for version
 }
 
 // instance is a pod with its ordinal and its address.

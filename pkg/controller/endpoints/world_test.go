@@ -102,11 +102,14 @@ func (w *world) start() {
 	w.t.Cleanup(w.stop)
 }
 
-// change stops the controller and starts it with another configuration, as a helm upgrade does.
+// change stops the controller and starts it with another configuration, as a helm upgrade does. nil
+// changes nothing.
 func (w *world) change(change func(*endpoints.Config)) {
 	w.t.Helper()
 	w.stop()
-	change(&w.config)
+	if change != nil {
+		change(&w.config)
+	}
 	w.start()
 }
 
