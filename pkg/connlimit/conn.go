@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// refusedTime and refusedBytes bound what is read after the answer 431. If the connection were
+	// refusedTime and refusedBytes bound what is read after a last answer. If the connection were
 	// closed at once, it would be reset, and the client might lose the answer.
 	refusedTime  = 500 * time.Millisecond
 	refusedBytes = 64 << 10
@@ -21,7 +21,7 @@ const (
 // conn is a connection with limits. net/http serializes the reads. All other methods may be called
 // concurrently.
 type conn struct {
-	net.Conn          // the connection of the server: TLS, or raw
+	net.Conn          // the connection of the server: TLS, raw, or one of both
 	raw      net.Conn // the network
 	listener *Listener
 	since    time.Time
@@ -31,6 +31,7 @@ type conn struct {
 	young bool
 	holds int
 
+	began    bool       // a byte was read; only for the reader
 	head     headReader // only for the reader
 	position position
 
@@ -45,7 +46,11 @@ func newConn(l *Listener, raw net.Conn) *conn {
 	c.position = position{limits: l.limits, acceptsHTTP2: l.cfg.TLS != nil, idle: true}
 	if l.cfg.TLS != nil {
 		_ = raw.SetWriteDeadline(c.since.Add(l.cfg.WriteTimeout)) // of the handshake
-		c.Conn = tls.Server(raw, l.cfg.TLS)
+		if l.cfg.AllowPlaintext {
+			c.Conn = &eitherConn{Conn: raw, config: l.cfg.TLS}
+		} else {
+			c.Conn = tls.Server(raw, l.cfg.TLS)
+		}
 	}
 	return c
 }
@@ -90,9 +95,17 @@ func (c *conn) limitHeadTime() {
 	}
 }
 
-// read reads from the network. The first read makes the TLS handshake.
+// read reads from the network. The first read makes the TLS handshake. A client that begins a TLS
+// handshake where there is no TLS gets an answer at once. Otherwise both sides would wait for each
+// other, because the server waits for the end of a head.
 func (c *conn) read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if n > 0 && !c.began {
+		c.began = true
+		if p[0] == handshakeRecord && c.listener.cfg.TLS == nil {
+			return 0, c.end(p, "400 Bad Request", "Client began a TLS handshake at an HTTP server.\n")
+		}
+	}
 	var record tls.RecordHeaderError
 	if err == nil || !errors.As(err, &record) {
 		return n, err
@@ -121,6 +134,11 @@ func (c *conn) refuse(p []byte) error {
 	const status = "431 Request Header Fields Too Large"
 	text := fmt.Sprintf("%s: the limits are %d bytes and %d fields\n", status, c.listener.limits.bytes,
 		c.listener.limits.fields)
+	return c.end(p, status, text)
+}
+
+// end sends a last answer and returns the error that ends the connection. It uses p as a buffer.
+func (c *conn) end(p []byte, status, text string) error {
 	_ = c.SetWriteDeadline(time.Now().Add(refusedTime))
 	_, _ = fmt.Fprintf(
 		c.Conn, "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
@@ -173,12 +191,7 @@ func (c *conn) SetDeadline(t time.Time) error {
 }
 
 // CloseWrite closes the sending half of the connection.
-func (c *conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
+func (c *conn) CloseWrite() error { return closeWrite(c.Conn) }
 
 // Close implements net.Conn.
 func (c *conn) Close() error {

@@ -20,6 +20,9 @@ type Config struct {
 	Metrics *Metrics
 	// TLS of the connections. Nil = plain TCP. New sets NextProtos in a copy of it.
 	TLS *tls.Config
+	// AllowPlaintext accepts connections without TLS too, on the same port. Without TLS it has no
+	// effect.
+	AllowPlaintext bool
 	// MaxConns bounds the connections, and also the requests that are served at the same time.
 	MaxConns int
 	// MaxHeadBytes bounds the request line and the fields of a request. 0 = 16 KiB.
@@ -76,7 +79,7 @@ func New(cfg Config) (*Listener, error) {
 		metrics: cfg.Metrics,
 		owners:  make(map[string]int),
 	}
-	l.metrics.createSeries(cfg.Port)
+	l.metrics.createSeries(cfg.Port, cfg.AllowPlaintext)
 	return l, nil
 }
 

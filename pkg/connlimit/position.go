@@ -68,7 +68,7 @@ func (p *position) headDone() {
 }
 
 // seePreface records whether the first head of a connection is the beginning of the HTTP/2 client
-// preface, RFC 9113 section 3.4. The server accepts it on TLS connections.
+// preface, RFC 9113 section 3.4. The server accepts it on ports with TLS.
 func (p *position) seePreface(head []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

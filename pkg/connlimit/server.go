@@ -41,7 +41,7 @@ func (l *Listener) Prepare(s *http.Server) {
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
 	// conn terminates TLS, so the server sees plain connections, on which HTTP/2 begins with its
-	// preface.
+	// preface. With AllowPlaintext this includes connections without TLS, with the same limits.
 	s.Protocols.SetUnencryptedHTTP2(l.cfg.TLS != nil)
 	s.HTTP2 = &http.HTTP2Config{
 		MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrameBytes,
@@ -70,6 +70,9 @@ func (l *Listener) handler(next http.Handler) http.Handler {
 		}
 		if ok && l.cfg.TLS != nil {
 			r = c.withTLS(r)
+			if r.TLS == nil {
+				l.metrics.countPlaintext(l.cfg.Port)
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -86,10 +89,17 @@ func countFields(r *http.Request) (n int) {
 	return n
 }
 
-// withTLS returns the request with its field TLS set, as net/http would set it.
+// withTLS returns the request with its field TLS set, as net/http would set it. The field stays nil
+// if the client does not use TLS.
 func (c *conn) withTLS(r *http.Request) *http.Request {
-	encrypted, ok := c.Conn.(*tls.Conn)
-	if !ok {
+	var encrypted *tls.Conn
+	switch of := c.Conn.(type) {
+	case *tls.Conn:
+		encrypted = of
+	case *eitherConn:
+		encrypted = of.encrypted()
+	}
+	if encrypted == nil {
 		return r
 	}
 	state := encrypted.ConnectionState()
