@@ -1,6 +1,7 @@
 package affinity
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -66,8 +67,8 @@ const (
 type RedirectScheme string
 
 const (
-	// SchemeAuto is https if the published port is 443, and otherwise the scheme that peers are called
-	// with. It is the zero value's meaning too.
+	// SchemeAuto is https if the published port is 443, and otherwise the scheme of the client's
+	// request. It is the zero value's meaning too.
 	SchemeAuto  RedirectScheme = "auto"
 	SchemeHTTP  RedirectScheme = "http"
 	SchemeHTTPS RedirectScheme = "https"
@@ -81,6 +82,10 @@ type ForwarderConfig struct {
 	Name    string         // of this instance
 	TLS     *tls.Config    // for connections to peers; nil = without TLS
 	Scheme  RedirectScheme // of redirects
+	// AllowPlaintext calls a peer without TLS if the peer shows that it does not use TLS. It is for
+	// the time in which instances change to TLS or back, and only right if a key is shared
+	// (Certified). Without TLS it has no effect.
+	AllowPlaintext bool
 	// Authorities returns the certification authorities that a peer's certificate must chain to. It is
 	// called for every connection. If it is nil or returns nil, the authorities of TLS apply.
 	Authorities func() *x509.CertPool
@@ -130,20 +135,6 @@ func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
 		}
 	}
 	return f, nil
-}
-
-// dialTLS connects to a peer and verifies its certificate.
-func (c *ForwarderConfig) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout) // the connection, then the handshake
-	defer cancel()
-	config := c.TLS.Clone()
-	if c.Authorities != nil {
-		if pool := c.Authorities(); pool != nil {
-			config.RootCAs = pool
-		}
-	}
-	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: config}
-	return d.DialContext(ctx, network, address)
 }
 
 // Forwarded reports whether a request claims that another instance forwarded it. The claim is not
@@ -234,15 +225,15 @@ func (f *Forwarder) redirect(w http.ResponseWriter, r Request, to *Published) (a
 	if to.Unreachable {
 		return false, f.peers.missing(to.Ordinal)
 	}
-	scheme := string(f.c.Scheme)
+	scheme := cmp.Or(f.c.Scheme, SchemeAuto)
 	switch {
-	case scheme != "" && f.c.Scheme != SchemeAuto:
-	case to.Port == httpsPort:
-		scheme = "https" // a gateway in front terminates TLS
+	case scheme != SchemeAuto:
+	case to.Port == httpsPort, r.TLS != nil: // at port 443 a gateway in front terminates TLS
+		scheme = SchemeHTTPS
 	default:
-		scheme = f.scheme
+		scheme = SchemeHTTP
 	}
-	w.Header().Set("Location", scheme+"://"+to.endpoint().HostPort()+r.URL.RequestURI())
+	w.Header().Set("Location", string(scheme)+"://"+to.endpoint().HostPort()+r.URL.RequestURI())
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusTemporaryRedirect)
 	return true, nil

@@ -117,7 +117,7 @@ func (p *proofs) checkState(pass Pass, to *Published, header string) error {
 
 // Certified reports whether the certificate of a peer is proof enough. It is if the certificate
 // chains to the authorities that the operator named for peers. The many authorities that the system
-// trusts are not enough.
+// trusts are not enough. It is not if peers may be called without TLS.
 func (f *Forwarder) Certified() bool {
-	return f.c.TLS != nil && f.c.Authorities != nil && f.c.Authorities() != nil
+	return f.c.TLS != nil && !f.c.AllowPlaintext && f.c.Authorities != nil && f.c.Authorities() != nil
 }
