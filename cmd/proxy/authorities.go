@@ -28,7 +28,8 @@ type authorities struct {
 }
 
 // config returns the TLS configuration for calls to the other instances. It is nil if this instance
-// does not use TLS: all instances have the same configuration, so the others do not use it either.
+// does not use TLS. Then the others do not use it either, or they are changing to TLS or back and
+// accept connections without it (--server.ssl.allow-plaintext).
 func (a *authorities) config(uses bool) (*tls.Config, error) {
 	if !uses {
 		return nil, nil

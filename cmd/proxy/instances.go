@@ -50,8 +50,10 @@ func openInstances(
 	if err != nil {
 		return nil, err
 	}
+	// Without a shared key, peers get the client's own credentials. These never leave in clear text.
+	allowPlaintext := cfg.Server.AllowPlaintext && cfg.Server.TokenSigningKey != ""
 	i.forwarder, err = affinity.NewForwarder(affinity.ForwarderConfig{
-		Mode: c.Forward, Scheme: c.Scheme, Source: i.files,
+		Mode: c.Forward, Scheme: c.Scheme, Source: i.files, AllowPlaintext: allowPlaintext,
 		Ordinal: guess.Ordinal, Name: guess.Name, TLS: peerTLS, Authorities: peers.pool, Log: log, Registerer: r,
 	})
 	if err != nil {

@@ -42,20 +42,25 @@ func address(host string, port int) string { return net.JoinHostPort(host, strco
 // restAddress returns the address of the REST port.
 func (p *ports) restAddress() netip.AddrPort { return p.rest.Addr().(*net.TCPAddr).AddrPort() }
 
+// restConns returns the limits and the TLS configuration of the connections of the REST port.
+// certificate is nil if the port does not use TLS.
+func restConns(cfg config.Config, certificate *certreload.Reloader) connlimit.Config {
+	c := connlimit.Config{MaxConns: cfg.Limits.Connections, AllowPlaintext: cfg.Server.AllowPlaintext}
+	if certificate != nil {
+		c.TLS = certificate.TLSConfig()
+	}
+	return c
+}
+
 // limit puts connection limits on both ports and prepares the servers for these limits. Call it
-// when the servers are complete. certificate is that of the REST port; nil = no TLS.
-func (p *ports) limit(
-	restConns int, certificate *certreload.Reloader, r prometheus.Registerer, rest, management *http.Server,
-) error {
+// when the servers are complete. conns is for the REST port, without Listener, Port and Metrics.
+func (p *ports) limit(conns connlimit.Config, r prometheus.Registerer, rest, management *http.Server) error {
 	metrics, err := connlimit.NewMetrics(r)
 	if err != nil {
 		return fmt.Errorf("register metrics of connections: %w", err)
 	}
-	cfg := connlimit.Config{Listener: p.rest, Port: "rest", Metrics: metrics, MaxConns: restConns}
-	if certificate != nil {
-		cfg.TLS = certificate.TLSConfig()
-	}
-	limitedRest, err := connlimit.New(cfg)
+	conns.Listener, conns.Port, conns.Metrics = p.rest, "rest", metrics
+	limitedRest, err := connlimit.New(conns)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (p *proxy) serve(ctx context.Context) error {
 	defer cutRequests()
 
 	rest, management := p.restServer(requests), p.management.server()
-	if err := p.ports.limit(p.cfg.Limits.Connections, p.certificate, p.registry, rest, management); err != nil {
+	if err := p.ports.limit(restConns(p.cfg, p.certificate), p.registry, rest, management); err != nil {
 		return err
 	}
 	t := newTasks(p.log)
@@ -158,6 +158,10 @@ func (p *proxy) announce(ctx context.Context) error {
 	rest, management := p.ports.rest.Addr().String(), p.ports.management.Addr().String()
 	p.log.Info("listening", "rest", rest, "management", management, "tls", p.certificate != nil,
 		"endpoint", p.instances.endpoint().HostPort())
+	if p.cfg.Server.AllowPlaintext {
+		p.log.Info("WARNING: the REST port accepts connections without TLS too, because of --server.ssl.allow-plaintext; " +
+			"remove the flag when signstash_plaintext_requests_total does not rise any more")
+	}
 	select {
 	case <-ctx.Done():
 		return nil

@@ -13,6 +13,9 @@ func (l *loader) check(c *Config) {
 		l.mistake("--hot.folder.enabled=TRUE: hot-folder mode is not available yet; leave it out or set it to FALSE")
 	}
 	l.pair("server.ssl.certificate", c.Server.Certificate, "server.ssl.certificate-private-key", c.Server.PrivateKey)
+	if c.Server.AllowPlaintext && c.Server.Certificate == "" {
+		l.mistake("--server.ssl.allow-plaintext=TRUE needs --server.ssl.certificate: without it the port has no TLS at all")
+	}
 	l.needs("signing.pkcs12.password-file", c.Signing.PKCS12PasswordFile, "signing.pkcs12.file", c.Signing.PKCS12File)
 	l.checkRemote(c)
 	if c.Remote.Domain != "" && c.Signing.PKCS12File != "" {

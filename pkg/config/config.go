@@ -66,6 +66,7 @@ type Server struct {
 	HostPort           string // HOST:PORT that async answers name; empty = derived from address and port
 	Certificate        string // PEM file; empty = no TLS
 	PrivateKey         string // PEM file
+	AllowPlaintext     bool   // connections without TLS are accepted too
 	TokenSigningKey    string // file; empty = created in the state folder
 	TokenLifetime      time.Duration
 	SyncWait           time.Duration

@@ -215,6 +215,7 @@ func TestMistakesInArguments(t *testing.T) {
 		"--server.host.port=8080":          "want HOST:PORT",
 		"--hot.folder.enabled=TRUE":        "hot-folder mode is not available yet",
 		"--hot.folder.enabled":             "hot-folder mode is not available yet",
+		"--server.ssl.allow-plaintext":     "needs --server.ssl.certificate",
 		"--server.ssl.certificate=testdata/valid-flat.yaml":       "needs --server.ssl.certificate-private-key",
 		"--signing.pkcs12.password-file=testdata/valid-flat.yaml": "needs --signing.pkcs12.file",
 

@@ -77,6 +77,10 @@ func declareServer(d *declaration, c *Config) {
 			"setting it switches TLS on. Both files are reloaded when they change.")
 	d.add("server.ssl.certificate-private-key", "FILE", text{&s.PrivateKey},
 		"PEM file with the unencrypted private key of that certificate.")
+	d.add("server.ssl.allow-plaintext", "TRUE|FALSE", boolean{&s.AllowPlaintext},
+		"TRUE accepts connections without TLS too, on the same port, and calls other instances that do not use TLS yet. "+
+			"It is for the time in which instances and clients change to TLS or back. Secrets and documents may then "+
+			"travel unencrypted.")
 	d.add("token.signing.key", "FILE", text{&s.TokenSigningKey},
 		"Key that signs the tokens of the token endpoint. Use the same file on all instances: then each of them can "+
 			"verify the tokens of the others. Instances also use it to prove to each other who they are; without a shared "+
@@ -118,7 +122,7 @@ func declareAffinity(d *declaration, c *Config) {
 	}}
 	d.add("affinity.redirect.scheme", schemes.form("", "|"), schemes,
 		"Scheme of the address to which clients are redirected. auto: https if the published port is 443, otherwise "+
-			"the scheme of the REST port. https: for a gateway that terminates TLS at any other port.")
+			"the scheme of the client's request. https: for a gateway that terminates TLS at any other port.")
 	d.add("affinity.peers.ca-file", "FILE", text{&a.CAFile},
 		"PEM bundle of the authorities to which the other instances' certificates must lead, if the REST port uses "+
 			"TLS.").

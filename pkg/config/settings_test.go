@@ -50,7 +50,8 @@ func TestDocumentedFlags(t *testing.T) {
 		"einvoice-integration-client.scheduler.task.handleSignatureTasks.lock-time",
 		"force.database.recreate", "client.services.config", "instance.ordinal", "token.signing.key", "sync.wait",
 		"api.strict-vendor-status", "server.port", "server.address", "management.server.port", "work.folder", "state.folder",
-		"server.ssl.certificate", "server.ssl.certificate-private-key", "signing.unknown-outcome",
+		"server.ssl.certificate", "server.ssl.certificate-private-key", "server.ssl.allow-plaintext",
+		"signing.unknown-outcome",
 	} {
 		if d.find(name) == nil {
 			t.Errorf("--%s is not declared", name)
