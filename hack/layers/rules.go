@@ -60,7 +60,8 @@ var rules = []rule{
 
 	// The two contracts between the programs.
 	{pkg: "pkg/clientservice", may: []string{"pkg/signing", "pkg/internal/..."}},
-	{pkg: "pkg/affinity", may: []string{"pkg/signing", "pkg/internal/..."}},
+	// Instances also reach each other with the messages of key homes.
+	{pkg: "pkg/affinity", may: []string{"pkg/signing", "pkg/keyhome", "pkg/internal/..."}},
 
 	// The ways in: REST and the hot folder.
 	{pkg: "pkg/api/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/connlimit",

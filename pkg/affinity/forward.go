@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -298,7 +299,7 @@ func (f *Forwarder) request(ctx context.Context, q question, to *Published, time
 	if q.body != nil {
 		body = io.NopCloser(&pausingBody{q.body, timer})
 	}
-	req, err := http.NewRequestWithContext(ctx, q.method, f.scheme+"://"+to.Internal+q.uri, body)
+	req, err := f.newRequest(ctx, q.method, to, q.uri, body)
 	if err != nil {
 		return nil, Pass{}, err
 	}
@@ -306,8 +307,20 @@ func (f *Forwarder) request(ctx context.Context, q question, to *Published, time
 	if err != nil {
 		return nil, Pass{}, err
 	}
-	req.Header, req.ContentLength = q.header, q.length
+	maps.Copy(req.Header, q.header)
+	req.ContentLength = q.length
 	req.Header.Set("Authorization", pass.Authorization)
+	return req, pass, nil
+}
+
+// newRequest returns a request to a peer, with the headers that every peer gets.
+func (f *Forwarder) newRequest(
+	ctx context.Context, method string, to *Published, uri string, body io.Reader,
+) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, f.scheme+"://"+to.Internal+uri, body)
+	if err != nil {
+		return nil, err
+	}
 	req.Header.Set(ForwardedHeader, f.c.Name)
 	if to.Instance != "" {
 		req.Header.Set(TargetHeader, to.Instance)
@@ -315,5 +328,5 @@ func (f *Forwarder) request(ctx context.Context, q question, to *Published, time
 	if last, asked := f.lastAt.Swap(to.Internal, to.Instance); asked && last != to.Instance {
 		f.client.CloseIdleConnections() // they lead to the instance that had this address before
 	}
-	return req, pass, nil
+	return req, nil
 }
