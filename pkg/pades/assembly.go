@@ -8,6 +8,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/evidence"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -173,36 +174,16 @@ func (a *assembly) prepareTimestamp(ctx context.Context, size int) (*preparedSec
 // storeValidation gathers the validation data of all chains known so far and appends it in a
 // revision.
 func (a *assembly) storeValidation(ctx context.Context) error {
-	var data validation
-	for _, chain := range a.chains {
-		certs, ocsps, crls, err := a.Revocation.Gather(ctx, chain)
-		if err != nil {
-			return err
-		}
-		for _, c := range chain {
-			data.certs.add(c.Raw)
-		}
-		data.certs.add(certs...)
-		data.ocsps.add(ocsps...)
-		data.crls.add(crls...)
-		a.gathered = append(a.gathered, parsed(certs))
+	data, others, err := evidence.Gather(ctx, a.Revocation, a.chains)
+	if err != nil {
+		return err
 	}
-	return a.store(&data)
-}
-
-// parsed returns the certificates that can be parsed. It skips the others.
-func parsed(certs [][]byte) []*x509.Certificate {
-	var list []*x509.Certificate
-	for _, der := range certs {
-		if c, err := certchain.Parse(der); err == nil {
-			list = append(list, c)
-		}
-	}
-	return list
+	a.gathered = others
+	return a.store(data)
 }
 
 // store appends a revision with validation data.
-func (a *assembly) store(data *validation) error {
+func (a *assembly) store(data *evidence.Data) error {
 	joined := a.joined()
 	doc, err := pdf.Open(joined, joined.size())
 	if err != nil {

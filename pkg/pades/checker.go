@@ -247,11 +247,11 @@ func (c *checker) checkLevel(doc *pdf.Document, found levelCheck, level signing.
 		return err
 	}
 	if len(c.gathered) == 0 {
-		return store.covers(c.chains[0])
+		return store.Covers(c.chains[0])
 	}
 	// without the authority of the last timestamp, which was made after the data was stored
 	for i, others := range c.gathered {
-		if err := store.coversAmong(c.chains[i], others); err != nil {
+		if err := store.CoversAmong(c.chains[i], others); err != nil {
 			return err
 		}
 	}

@@ -102,10 +102,10 @@ func TestCheckFinds(t *testing.T) {
 			a.state.Midstate = midstate(t, strings.NewReader("another"))
 		}, "SignedData"},
 		{"no timestamp", signing.LevelB, signing.LevelT, nil, "no timestamp"},
-		{"no validation data", signing.LevelT, signing.LevelLT, nil, "missing in the document security store"},
+		{"no validation data", signing.LevelT, signing.LevelLT, nil, "does not contain a certificate of the chain"},
 		{"no document timestamp", signing.LevelLT, signing.LevelLTA, nil, "covers the validation data"},
 		{"no revocation data", signing.LevelLT, "", swap("/OCSPs [", "/OCSPx ["), "no revocation data"},
-		{"no certificates", signing.LevelLT, "", swap("/Certs [", "/Cerxs ["), "missing in the document security store"},
+		{"no certificates", signing.LevelLT, "", swap("/Certs [", "/Cerxs ["), "does not contain a certificate of the chain"},
 		{"broken document timestamp", signing.LevelLTA, "", func(t *testing.T, a *assembly) {
 			at := bytes.LastIndex(a.sections, []byte("/Contents <")) + 11 + 600
 			a.sections[at] ^= 1

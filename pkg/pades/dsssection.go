@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"io"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/evidence"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -16,31 +17,10 @@ const (
 	maxValidation = 64 << 20 // bytes of all streams of one kind
 )
 
-// elements is a set of DER values in the order in which they were added.
-type elements struct {
-	seen map[[32]byte]bool
-	list [][]byte
-}
-
-func (e *elements) add(values ...[]byte) {
-	if e.seen == nil {
-		e.seen = map[[32]byte]bool{}
-	}
-	for _, v := range values {
-		if sum := sha256.Sum256(v); !e.seen[sum] {
-			e.seen[sum] = true
-			e.list = append(e.list, v)
-		}
-	}
-}
-
-// validation is the data to add to the document security store.
-type validation struct{ certs, ocsps, crls elements }
-
 // dssSection writes a section that adds data to the document security store (ISO 32000-2 12.8.4.3,
 // ETSI EN 319 142-1 5.4.2). Existing entries stay and are not stored again. It adds no /VRI, which
 // is optional.
-func dssSection(doc *pdf.Document, data *validation) ([]byte, error) {
+func dssSection(doc *pdf.Document, data *evidence.Data) ([]byte, error) {
 	u, err := pdf.NewUpdate(doc)
 	if err != nil {
 		return nil, err
@@ -55,7 +35,7 @@ func dssSection(doc *pdf.Document, data *validation) ([]byte, error) {
 	}
 	dss := old.Clone()
 	dss.Set("Type", pdf.Name("DSS"))
-	for i, data := range []*elements{&data.certs, &data.ocsps, &data.crls} {
+	for i, data := range []*evidence.Elements{&data.Certificates, &data.OCSPs, &data.CRLs} {
 		list, err := addStreams(u, lists[i], data)
 		if err != nil {
 			return nil, err
@@ -101,12 +81,12 @@ func storeLists(doc *pdf.Document) (dss *pdf.Dict, lists [3]pdf.Array, err error
 }
 
 // addStreams returns the list with a new stream for each element that it does not contain yet.
-func addStreams(u *pdf.Update, old pdf.Array, data *elements) (pdf.Array, error) {
+func addStreams(u *pdf.Update, old pdf.Array, data *evidence.Elements) (pdf.Array, error) {
 	list := old.Clone()
-	if len(data.list) == 0 {
+	if len(data.List()) == 0 {
 		return list, nil
 	}
-	if len(data.list) > maxAdded {
+	if len(data.List()) > maxAdded {
 		return nil, signing.Errorf(signing.KindRevocation,
 			"there are more than %d certificates, OCSP responses or CRLs to store", maxAdded)
 	}
@@ -115,7 +95,7 @@ func addStreams(u *pdf.Update, old pdf.Array, data *elements) (pdf.Array, error)
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range data.list {
+	for _, v := range data.List() {
 		if !known[sha256.Sum256(v)] {
 			list = append(list, u.Add(pdf.NewStream(pdf.NewDict(), v)))
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/evidence"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -28,7 +29,7 @@ func (f *Format) rehearse(ctx context.Context, in signing.Input, s *state) error
 		return refusal(ctx, s.Rehearsed.record(a, doc, own))
 	}
 	if level != signing.LevelT {
-		if err := a.store(&validation{}); err != nil {
+		if err := a.store(&evidence.Data{}); err != nil {
 			return refusal(ctx, err)
 		}
 	}

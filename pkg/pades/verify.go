@@ -13,6 +13,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/evidence"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 )
 
@@ -59,7 +60,7 @@ type verifier struct {
 	r          io.ReaderAt
 	doc        *pdf.Document
 	options    VerifyOptions
-	store      *store
+	store      *evidence.Set
 	now        time.Time
 	signatures []*verified
 	references pdf.References // of the revision that was compared last
@@ -162,7 +163,7 @@ func (v *verifier) documentTimestamp(out *verified, r byteRange, content []byte)
 		return
 	}
 	out.Certificate, out.Stamped, out.others = cert, t.Time, t.Signed.Certificates
-	out.weak = t.CheckAlgorithms(cert, v.store.certs...)
+	out.weak = t.CheckAlgorithms(cert, v.store.Certificates...)
 	out.chains = append(out.chains, certchain.Link(cert, t.Signed.Certificates, t.Time))
 	out.Judged, out.JudgedBy = t.Time, OwnTime
 	v.judge(out, x509.ExtKeyUsageTimeStamping)
@@ -230,7 +231,7 @@ func (v *verifier) readTimestamp(out *verified, sd *cms.SignedData) error {
 		return err
 	}
 	out.Stamped = t.Time
-	out.weak = t.CheckAlgorithms(authority, v.store.certs...)
+	out.weak = t.CheckAlgorithms(authority, v.store.Certificates...)
 	out.chains = append(out.chains, certchain.Link(authority, t.Signed.Certificates, t.Time))
 	return nil
 }

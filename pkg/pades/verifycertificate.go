@@ -67,7 +67,8 @@ func (v *verifier) trusted(
 		return nil
 	}
 	pool := x509.NewCertPool()
-	for _, c := range slices.Concat(others, v.store.certs) { // a token may hold only the certificate of its authority
+	// A token may hold only the certificate of its authority.
+	for _, c := range slices.Concat(others, v.store.Certificates) {
 		pool.AddCert(c)
 	}
 	_, err := cert.Verify(x509.VerifyOptions{

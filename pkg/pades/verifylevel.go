@@ -78,7 +78,7 @@ func (v *verifier) level(s *verified, later []*verified) {
 	}
 	s.Level = signing.LevelT
 	for _, chain := range s.chains {
-		if v.store.covers(chain) != nil {
+		if v.store.Covers(chain) != nil {
 			return
 		}
 	}
@@ -97,5 +97,5 @@ func (v *verifier) archived(end int64, s *verified) bool {
 		return false
 	}
 	store, err := readStore(prefix)
-	return err == nil && store.covers(s.chains[0]) == nil
+	return err == nil && store.Covers(s.chains[0]) == nil
 }
