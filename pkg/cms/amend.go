@@ -3,6 +3,7 @@ package cms
 import (
 	"bytes"
 	"encoding/asn1"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -32,14 +33,33 @@ func AddUnsignedAttribute(der []byte, oid asn1.ObjectIdentifier, value []byte) (
 	if !d.DER {
 		return nil, unsupported("add unsigned attribute: SignedData is not DER")
 	}
-	if one, ok := readElements(value, 1); !ok || len(one) != 1 {
-		return nil, malformed("attribute value is not one element")
-	}
-	attributes, err := marshalAttributes(contextTag(1), append(s.UnsignedAttributes, Attribute{oid, [][]byte{value}}))
+	attributes, err := s.unsignedWith(oid, value)
 	if err != nil {
 		return nil, err
 	}
 	return replaceUnsigned(der[:d.Size], pathToSigner, attributes)
+}
+
+// AddSignerAttribute is like AddUnsignedAttribute for a single SignerInfo, which must be DER.
+func AddSignerAttribute(signer []byte, oid asn1.ObjectIdentifier, value []byte) ([]byte, error) {
+	s, err := ParseSigner(signer)
+	if err != nil {
+		return nil, err
+	}
+	attributes, err := s.unsignedWith(oid, value)
+	if err != nil {
+		return nil, err
+	}
+	return replaceUnsigned(signer, pathToSigner[len(pathToSigner)-1:], attributes)
+}
+
+// unsignedWith returns the unsigned attributes with a further one, as one element.
+func (s *SignerInfo) unsignedWith(oid asn1.ObjectIdentifier, value []byte) ([]byte, error) {
+	if one, ok := readElements(value, 1); !ok || len(one) != 1 {
+		return nil, malformed("attribute value is not one element")
+	}
+	all := append(slices.Clip(s.UnsignedAttributes), Attribute{oid, [][]byte{value}})
+	return marshalAttributes(contextTag(1), all)
 }
 
 // pathToSigner is the path from a ContentInfo to its only SignerInfo. On this path the next element

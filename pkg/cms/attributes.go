@@ -20,10 +20,13 @@ type Attribute struct {
 
 // SignedAttributes returns the signed attributes for messageDigest, which was made with hash, and
 // for the signing certificate. The result is the DER SET OF, tag 0x31, whose digest the key signs
-// (RFC 5652 5.4). The attributes are exactly content-type (id-data), message-digest and
-// signing-certificate-v2, as ETSI EN 319 142-1 6.3 requires. The claimed time belongs in the
-// signature dictionary.
-func SignedAttributes(hash crypto.Hash, messageDigest []byte, cert *x509.Certificate) ([]byte, error) {
+// (RFC 5652 5.4). The attributes are content-type (id-data), message-digest and
+// signing-certificate-v2, and the further ones. PAdES requires exactly the first three (ETSI EN 319
+// 142-1 6.3), because the claimed time belongs in the signature dictionary. CAdES also requires
+// signing-time (ETSI EN 319 122-1 6.3).
+func SignedAttributes(
+	hash crypto.Hash, messageDigest []byte, cert *x509.Certificate, further ...Attribute,
+) ([]byte, error) {
 	alg, ok := writable(hash)
 	if !ok {
 		return nil, unsupported("build signed attributes: hash %v is not supported", hash)
@@ -47,11 +50,11 @@ func SignedAttributes(hash crypto.Hash, messageDigest []byte, cert *x509.Certifi
 	if err != nil {
 		return nil, err
 	}
-	return marshalAttributes(cbasn1.SET, []Attribute{
+	return marshalAttributes(cbasn1.SET, append([]Attribute{
 		{OIDContentType, [][]byte{contentType}},
 		{OIDMessageDigest, [][]byte{digest}},
 		{OIDSigningCertificateV2, [][]byte{essCert}},
-	})
+	}, further...))
 }
 
 // signingCertificateV2 returns the value of the attribute (RFC 5035 3). SHA-256 is the DER default

@@ -1,13 +1,11 @@
 package cms
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
-	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -33,6 +31,21 @@ type SignedDataParams struct {
 // names its certificate by issuer and serial number, and all sets in DER order. It does not verify
 // the signature value. VerifyValue does.
 func Build(p SignedDataParams) ([]byte, error) {
+	signer, err := BuildSigner(p)
+	if err != nil {
+		return nil, err
+	}
+	m := &Message{DigestAlgorithms: [][]byte{DigestAlgorithm(p.Hash)}, Signers: [][]byte{signer}}
+	for _, c := range p.Chain {
+		m.Certificates = append(m.Certificates, c.Raw)
+	}
+	head, tail, err := m.Encode()
+	return append(head, tail...), err
+}
+
+// BuildSigner returns the DER SignerInfo of version 1, which names its certificate by issuer and
+// serial number. Of the chain it uses the signing certificate only.
+func BuildSigner(p SignedDataParams) ([]byte, error) {
 	alg, ok := writable(p.Hash)
 	if !ok {
 		return nil, unsupported("build SignedData: hash %v is not supported", p.Hash)
@@ -45,34 +58,7 @@ func Build(p SignedDataParams) ([]byte, error) {
 	if !in.ReadASN1(&set, cbasn1.SET) || !in.Empty() || set.Empty() {
 		return nil, &fault{"build SignedData: the signed attributes are malformed", ErrMalformed}
 	}
-	signer, err := buildSignerInfo(p, alg, set)
-	if err != nil {
-		return nil, err
-	}
-	certificates := certificateSet(p.Chain)
-	return buildSized(len(certificates)+len(signer)+usualSize, func(b *cryptobyte.Builder) {
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // ContentInfo
-			b.AddASN1ObjectIdentifier(OIDSignedData)
-			b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // SignedData
-					b.AddASN1Int64(1)
-					b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { addDigestAlgorithm(b, alg) })
-					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(OIDData) })
-					b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { b.AddBytes(certificates) })
-					b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(signer) })
-				})
-			})
-		})
-	})
-}
-
-// certificateSet returns the content of the CertificateSet: each certificate once, in DER order.
-func certificateSet(chain []*x509.Certificate) []byte {
-	raw := make([][]byte, len(chain))
-	for i, c := range chain {
-		raw[i] = c.Raw
-	}
-	return bytes.Join(slices.CompactFunc(sorted(raw), bytes.Equal), nil)
+	return buildSignerInfo(p, alg, set)
 }
 
 func buildSignerInfo(p SignedDataParams, alg hashAlgorithm, attributes []byte) ([]byte, error) {
@@ -88,9 +74,8 @@ func buildSignerInfo(p SignedDataParams, alg hashAlgorithm, attributes []byte) (
 		}
 	}
 	cert := p.Chain[0]
-	size := len(cert.RawIssuer) + len(attributes) + len(signatureAlgorithm) + len(
-		p.SignatureValue,
-	) + len(unsigned) + usualSize
+	size := len(cert.RawIssuer) + len(attributes) + len(signatureAlgorithm) + len(p.SignatureValue) + len(unsigned) +
+		usualSize
 	return buildSized(size, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1Int64(1)

@@ -244,7 +244,7 @@ func TestAddTimestamp(t *testing.T) {
 
 // tlv returns a constructed DER element of NULLs with about n bytes of content.
 func tlv(tag byte, n int) []byte {
-	return append(ber.AppendHeader(nil, []byte{tag}, n/2*2), bytes.Repeat([]byte{5, 0}, n/2)...)
+	return append(ber.AppendHeader(nil, []byte{tag}, int64(n/2*2)), bytes.Repeat([]byte{5, 0}, n/2)...)
 }
 
 func headerSize(der []byte) int {

@@ -103,10 +103,10 @@ func (d *SignedData) parse(s cryptobyte.String, known []*x509.Certificate) error
 	}
 	for !signers.Empty() {
 		var one cryptobyte.String
-		if !signers.ReadASN1(&one, cbasn1.SEQUENCE) || len(d.Signers) >= maxSigners {
+		if !signers.ReadASN1Element(&one, cbasn1.SEQUENCE) || len(d.Signers) >= maxSigners {
 			return malformed("signerInfos")
 		}
-		info, err := parseSignerInfo(one)
+		info, err := ParseSigner(one)
 		if err != nil {
 			return err
 		}
@@ -133,9 +133,14 @@ func (d *SignedData) parseContent(s cryptobyte.String) error {
 	return nil
 }
 
-// parseSignerInfo reads the fields of SignerInfo (RFC 5652 5.3).
-func parseSignerInfo(s cryptobyte.String) (*SignerInfo, error) {
-	info := &SignerInfo{}
+// ParseSigner reads a SignerInfo (RFC 5652 5.3), which must be DER.
+func ParseSigner(der []byte) (*SignerInfo, error) {
+	info := &SignerInfo{Raw: der}
+	var s cryptobyte.String
+	in := cryptobyte.String(der)
+	if !in.ReadASN1(&s, cbasn1.SEQUENCE) || !in.Empty() {
+		return nil, malformed("SignerInfo")
+	}
 	if !s.ReadASN1Integer(&info.Version) || !info.readIdentifier(&s) {
 		return nil, malformed("signer identifier")
 	}

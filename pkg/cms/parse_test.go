@@ -89,8 +89,8 @@ func toBER(der []byte) []byte {
 		case e.Tag[0] == 0x04:
 			half := len(content) / 2
 			out = append(out, 0x24, 0x80)
-			out = append(ber.AppendHeader(out, e.Tag, half), content[:half]...)
-			out = append(ber.AppendHeader(out, e.Tag, len(content)-half), content[half:]...)
+			out = append(ber.AppendHeader(out, e.Tag, int64(half)), content[:half]...)
+			out = append(ber.AppendHeader(out, e.Tag, int64(len(content)-half)), content[half:]...)
 			out = append(out, 0, 0)
 		default:
 			out = append(out, der[:e.Header+e.Content]...)

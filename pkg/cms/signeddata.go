@@ -33,6 +33,7 @@ type SignedData struct {
 
 // SignerInfo is one signer's part (RFC 5652 5.3).
 type SignerInfo struct {
+	Raw          []byte // the whole element
 	Version      int
 	RawIssuer    []byte   // the signer is named by RawIssuer and SerialNumber,
 	SerialNumber *big.Int // or by SubjectKeyID; then SerialNumber is nil
@@ -117,14 +118,23 @@ func (s *SignerInfo) MessageDigest() ([]byte, bool) {
 }
 
 // CheckDigest checks content-type and message-digest of the only signer against a content whose
-// digest, made with Signer().Hash, is digest. It needs no certificate and does not check the
-// signature value. So a signature whose certificate cannot be read is still known to be wrong if
-// the content differs. It returns ErrMismatch, or nil if the content matches, there are no signed
-// attributes, or the hash is unknown.
+// digest, made with Signer().Hash, is digest. See CheckSignerDigest.
 func (d *SignedData) CheckDigest(digest []byte) error {
 	s, err := d.Signer()
-	if err != nil || s.Hash == 0 || s.RawSignedAttributes == nil {
+	if err != nil {
 		return err
+	}
+	return d.CheckSignerDigest(s, digest)
+}
+
+// CheckSignerDigest checks content-type and message-digest of a signer of d against a content whose
+// digest, made with s.Hash, is digest. It needs no certificate and does not check the signature
+// value. So a signature whose certificate cannot be read is still known to be wrong if the content
+// differs. It returns ErrMismatch, or nil if the content matches, there are no signed attributes,
+// or the hash is unknown.
+func (d *SignedData) CheckSignerDigest(s *SignerInfo, digest []byte) error {
+	if s.Hash == 0 || s.RawSignedAttributes == nil {
+		return nil
 	}
 	return s.checkContent(d.ContentType, digest)
 }

@@ -70,16 +70,24 @@ func verifyRSA(
 }
 
 // Verify checks the only signer of a SignedData over a content whose digest, made with
-// Signer().Hash, is digest. It checks message-digest and content-type, the signature value under
-// the certificate that the signer names, and this certificate against the signing-certificate
-// attributes, if there are any. It also searches others for the certificate. It returns the signing
-// certificate; the caller decides whether it is trusted, valid and suitable. Errors wrap
-// ErrMismatch, ErrUnsupported or ErrMalformed.
+// Signer().Hash, is digest. See VerifySigner.
 func (d *SignedData) Verify(digest []byte, others ...*x509.Certificate) (*x509.Certificate, error) {
 	s, err := d.Signer()
 	if err != nil {
 		return nil, err
 	}
+	return d.VerifySigner(s, digest, others...)
+}
+
+// VerifySigner checks a signer of d over a content whose digest, made with s.Hash, is digest. It
+// checks message-digest and content-type, the signature value under the certificate that the signer
+// names, and this certificate against the signing-certificate attributes, if there are any. It also
+// searches others for the certificate. It returns the signing certificate; the caller decides
+// whether it is trusted, valid and suitable. Errors wrap ErrMismatch, ErrUnsupported or
+// ErrMalformed.
+func (d *SignedData) VerifySigner(
+	s *SignerInfo, digest []byte, others ...*x509.Certificate,
+) (*x509.Certificate, error) {
 	cert := d.Certificate(s, others...)
 	if cert == nil { // it may also be one that crypto/x509 cannot read
 		return nil, unsupported("verify SignedData: the signing certificate is missing or cannot be read")

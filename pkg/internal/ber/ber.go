@@ -152,7 +152,7 @@ func scan(in []byte, depth int) (size int, der bool, err error) {
 func appendDER(out, in []byte, e Element, depth int) ([]byte, int, error) {
 	if !e.Constructed() {
 		size := e.Header + e.Content
-		return append(AppendHeader(out, e.Tag, e.Content), in[e.Header:size]...), size, nil
+		return append(AppendHeader(out, e.Tag, int64(e.Content)), in[e.Header:size]...), size, nil
 	}
 	if depth > maxDepth {
 		return nil, 0, Err
@@ -178,13 +178,13 @@ func appendDER(out, in []byte, e Element, depth int) ([]byte, int, error) {
 		content, size = content[n:], size+n
 	}
 	if !e.octets() {
-		return append(AppendHeader(out, e.Tag, len(inner)), inner...), size, nil
+		return append(AppendHeader(out, e.Tag, int64(len(inner))), inner...), size, nil
 	}
 	joined, err := joinOctets(inner)
 	if err != nil {
 		return nil, 0, err
 	}
-	return append(AppendHeader(out, []byte{0x04}, len(joined)), joined...), size, nil
+	return append(AppendHeader(out, []byte{0x04}, int64(len(joined))), joined...), size, nil
 }
 
 // joinOctets joins the OCTET STRINGs in der. Each of them must be primitive already.
@@ -202,7 +202,7 @@ func joinOctets(der []byte) ([]byte, error) {
 }
 
 // AppendHeader appends the tag and the length of an element in DER form.
-func AppendHeader(out, tag []byte, length int) []byte {
+func AppendHeader(out, tag []byte, length int64) []byte {
 	out = append(out, tag...)
 	if length < 0x80 {
 		return append(out, byte(length))

@@ -115,8 +115,8 @@ func toBER(t *testing.T, der []byte) []byte {
 		}
 		content := der[e.Header : e.Header+e.Content]
 		half := len(content) / 2
-		pieces := append(append(ber.AppendHeader(nil, []byte{4}, half), content[:half]...),
-			ber.AppendHeader(nil, []byte{4}, len(content)-half)...)
+		pieces := append(append(ber.AppendHeader(nil, []byte{4}, int64(half)), content[:half]...),
+			ber.AppendHeader(nil, []byte{4}, int64(len(content)-half))...)
 		pieces = append(append(pieces, content[half:]...), 0, 0)
 		switch {
 		case e.Constructed():
