@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/evidence"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pdf"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -101,17 +99,15 @@ func (a *assembly) addAuthority(token []byte) error {
 	if err != nil {
 		return unusableToken(err)
 	}
-	s, err := t.Signed.Signer()
-	if err != nil {
+	if _, err := t.Signed.Signer(); err != nil {
 		return unusableToken(err)
 	}
-	cert := t.Signed.Certificate(s)
-	if cert == nil {
+	// The issuer of an authority is often also the issuer of the signer.
+	chain := t.Chain(a.chains[0]...)
+	if chain == nil {
 		return signing.Errorf(signing.KindTimestamp, "the timestamp does not contain the certificate of its authority")
 	}
-	// An authority may send only its own certificate. Its issuer is often also the issuer of the
-	// signer, so the signer's chain is searched too.
-	a.chains = append(a.chains, certchain.Link(cert, slices.Concat(t.Signed.Certificates, a.chains[0]), t.Time))
+	a.chains = append(a.chains, chain)
 	return nil
 }
 

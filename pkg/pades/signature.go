@@ -174,23 +174,5 @@ func signatureTimestamp(sd *cms.SignedData) (*cms.Timestamp, error) {
 	if err != nil {
 		return nil, err
 	}
-	var first *cms.Timestamp
-	for _, token := range signer.Unsigned(cms.OIDSignatureTimestamp) {
-		t, err := cms.ParseTimestamp(token)
-		if err != nil {
-			return nil, err
-		}
-		if t.Hash == 0 {
-			return nil, fmt.Errorf("the hash algorithm of the timestamp: %w", cms.ErrUnsupported)
-		}
-		h := t.Hash.New()
-		h.Write(signer.Value)
-		if _, err := t.Verify(h.Sum(nil), t.Hash); err != nil {
-			return nil, err
-		}
-		if first == nil {
-			first = t
-		}
-	}
-	return first, nil
+	return signer.SignatureTimestamp()
 }
