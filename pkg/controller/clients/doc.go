@@ -17,6 +17,8 @@
 //   - A change that does not fit into 1 MiB is not rendered. The last rendered version is kept.
 //   - A Secret whose config names a provider that is not configured counts as broken.
 //   - A content that is rendered for the first time is reported once, as an Accepted event.
+//   - A Secret with the keys of a client service and another type is not rendered. It gets an event
+//     that names the right type. Its keys are found in its metadata. Its values are never read.
 //   - Every fault is reported once, as a Warning event on the Secret. The event contains no value
 //     of the Secret.
 //   - The token key is created once. A Secret of its own keeps a copy, and each of the two Secrets

@@ -60,6 +60,7 @@ const (
 	reasonTooLarge  = "TooLarge"
 	reasonProvider  = "UnknownProvider"
 	reasonAccepted  = "Accepted"
+	reasonType      = "WrongSecretType"
 )
 
 // source is one Secret of a client service.

@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -73,6 +75,9 @@ func Setup(mgr ctrl.Manager, config Config) error {
 	if err := mgr.Add(queue); err != nil {
 		return fmt.Errorf("add the queue of events: %w", err)
 	}
+	if err := addLookalikes(mgr, config.Namespace, queue); err != nil {
+		return err
+	}
 	r := &reconciler{
 		config:   config,
 		cached:   mgr.GetClient(),
@@ -97,6 +102,23 @@ func Setup(mgr ctrl.Manager, config Config) error {
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up reconciler of client Secrets: %w", err)
+	}
+	return nil
+}
+
+// addLookalikes adds the search for Secrets of a wrong type.
+func addLookalikes(mgr ctrl.Manager, namespace string, recorder events.EventRecorder) error {
+	c, err := client.NewWithWatch(mgr.GetConfig(), client.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+	})
+	if err != nil {
+		return fmt.Errorf("make client for metadata of Secrets: %w", err)
+	}
+	for _, set := range []typeSet{opaque, custom} {
+		l := &lookalikes{client: c, namespace: namespace, types: set, events: recorder, hinted: make(map[types.UID]bool)}
+		if err := mgr.Add(l); err != nil {
+			return fmt.Errorf("add search for Secrets of a wrong type: %w", err)
+		}
 	}
 	return nil
 }
