@@ -75,11 +75,21 @@ func (b *bench) fresh(ctx context.Context, dir string, docs []document) (all []m
 	return all, nil
 }
 
-// requests starts a proxy, sends a small request as a warm-up, and then measures count requests one
-// after the other.
+// requests measures count requests at a new proxy, one after the other.
 func (b *bench) requests(ctx context.Context, dir string, docs []document, count int) (all []manySample, err error) {
+	err = b.inTurn(ctx, dir, docs, count, func(_ *instance.Instance, s manySample) error {
+		all = append(all, s)
+		return nil
+	})
+	return all, err
+}
+
+// inTurn starts a proxy with the given flags, sends a small request as a warm-up, and then measures
+// count requests one after the other. It calls each after each request.
+func (b *bench) inTurn(ctx context.Context, dir string, docs []document, count int,
+	each func(*instance.Instance, manySample) error, flags ...string) error {
 	defer os.RemoveAll(dir)
-	err = withProxy(ctx, b.binary, dir, func(p *instance.Instance, c *client.Client) error {
+	return withProxy(ctx, b.binary, dir, func(p *instance.Instance, c *client.Client) error {
 		warm := docs[:max(len(docs)/10, 1)]
 		if _, err := one(ctx, c, p, scenario{documents: len(warm), async: true}, "warm-up", warm); err != nil {
 			return err
@@ -93,9 +103,10 @@ func (b *bench) requests(ctx context.Context, dir string, docs []document, count
 			if err != nil {
 				return err
 			}
-			all = append(all, manySample{s, memory.Now})
+			if err := each(p, manySample{s, memory.Now}); err != nil {
+				return err
+			}
 		}
 		return nil
-	})
-	return all, err
+	}, flags...)
 }
