@@ -44,6 +44,8 @@ type management struct {
 	// trouble is the fault of the state folder that the last readiness probe found. Empty = no fault.
 	// Nil = no probe yet.
 	trouble atomic.Pointer[string]
+	// waits says that the log tells that this instance waits for its address.
+	waits atomic.Bool
 }
 
 // server returns the server of the management port. It has a port of its own, because it has no
@@ -89,6 +91,7 @@ func (m *management) readiness(ctx context.Context) (bool, string) {
 		return false, "starting"
 	}
 	if !m.instances.published() {
+		m.noteUnpublished()
 		return false, unpublished
 	}
 	if !m.instances.peersKnown() {
@@ -116,6 +119,16 @@ func (m *management) readiness(ctx context.Context) (bool, string) {
 // unpublished is the reason of an instance that waits for its address.
 const unpublished = "the address of this instance is not known yet: no controller has published it; " +
 	"check that the controller runs and what its log says"
+
+// noteUnpublished logs once that this instance waits for its address, and how to find out why.
+func (m *management) noteUnpublished() {
+	if m.waits.Swap(true) {
+		return
+	}
+	m.log.Info("this instance is not ready until a controller has published its address",
+		"reason", "kubectl describe pod "+m.cfg.InstanceName,
+		"controllerLog", "kubectl logs -l app.kubernetes.io/component=controller")
+}
 
 // noteTrouble logs a fault of the state folder once, not at each probe. It also logs when the fault
 // is over.

@@ -58,7 +58,7 @@ func TestPeersFileNeverRead(t *testing.T) {
 }
 
 // TestEndpointFile checks that an instance is not ready and refuses asynchronous requests until it
-// knows its address. It serves reads meanwhile.
+// knows its address. It says why, and its log says once where to look. It serves reads meanwhile.
 func TestEndpointFile(t *testing.T) {
 	t.Parallel()
 	remote := newRemoteSide(t, service.Options{})
@@ -67,18 +67,13 @@ func TestEndpointFile(t *testing.T) {
 	p.o.Unready = true
 	p.start(t)
 	f := &fleet{proxies: []*testProxy{p}}
-	ready := func() int {
-		resp, err := http.Get(p.Management + "/readyz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode
-	}
+	ready := func() int { code, _ := readyz(t, p); return code }
+	until(t, "it has started", func() bool { _, why := readyz(t, p); return why != "starting\n" })
 	refused := func(why string) {
 		t.Helper()
-		if got := ready(); got != http.StatusServiceUnavailable {
-			t.Errorf("readyz %s = %d, want 503", why, got)
+		if got, text := readyz(t, p); got != http.StatusServiceUnavailable ||
+			!strings.Contains(text, "no controller has published it") {
+			t.Errorf("readyz %s = %d %q, want 503 and the reason", why, got, text)
 		}
 		f.call(t, 0, http.MethodPost, "document/sign/async/base64", signBody(t, why)).
 			want(t, "async "+why, http.StatusServiceUnavailable, "address")
@@ -98,4 +93,8 @@ func TestEndpointFile(t *testing.T) {
 	until(t, "it is ready", func() bool { return ready() == http.StatusOK })
 	f.call(t, 0, http.MethodPost, "document/sign/async/base64", signBody(t, "ref")).
 		want(t, "async", http.StatusAccepted, `"host":"sign.example.org","port":9001`)
+	const look = "kubectl logs -l app.kubernetes.io/component=controller"
+	if n := strings.Count(p.log(t), look); n != 1 {
+		t.Errorf("the log names the command %s %d times, want once", look, n)
+	}
 }
