@@ -22,6 +22,9 @@ func ViewOf(s Source, ordinal int) func() keyhome.View {
 		for o := range d.Removals {
 			last = max(last, o)
 		}
+		if d.RemovalsBase > 0 {
+			last = MaxInstances - 1 // it counts for instances too that a lost directory has listed
+		}
 		v.Removals = make([]uint64, last+1)
 		for o := range v.Removals {
 			v.Removals[o] = d.RemovalsOf(o)
