@@ -24,10 +24,11 @@ func (ins inputs) open(ctx context.Context, d Document) (Format, Input, error) {
 		return nil, Input{}, storageError(err)
 	}
 	in := Input{
-		File:      &watchedFile{File: file},
-		Midstate:  d.Content.Midstate,
-		Signature: d.Signature,
-		Time:      ins.created,
+		File:        &watchedFile{File: file},
+		Midstate:    d.Content.Midstate,
+		Signature:   d.Signature,
+		ContentType: d.ContentType,
+		Time:        ins.created,
 	}
 	if v := d.Signature.Visible; v != nil && v.Image != nil {
 		in.OpenImage = func() (File, error) { return ins.cfg.Store.OpenFile(ctx, d.Operation, *v.Image) }

@@ -84,8 +84,10 @@ type Input struct {
 	File      File
 	Midstate  []byte // Content.Midstate; nil if unknown: then the format reads the original once more
 	Signature SignatureInfo
-	OpenImage func() (File, error) // opens the image of the visible signature; nil if there is none
-	Time      time.Time            // claimed signing time: when the operation was accepted
+	// ContentType is what the client says of the document, such as "text/xml".
+	ContentType string
+	OpenImage   func() (File, error) // opens the image of the visible signature; nil if there is none
+	Time        time.Time            // claimed signing time: when the operation was accepted
 }
 
 // Prepared is the result of Format.Prepare. It is small and can be stored, so that another process,

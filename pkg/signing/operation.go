@@ -86,7 +86,28 @@ type SignatureInfo struct {
 	Location string             `json:"location,omitempty"`
 	Visible  *VisibleSignature  `json:"visible,omitempty"`
 	Advanced *AdvancedSignature `json:"advanced,omitempty"`
+	// Packaging and Existing are for CAdES alone.
+	Packaging Packaging `json:"packaging,omitempty"` // empty = Enveloping
+	Existing  Existing  `json:"existing,omitempty"`  // empty = Wrap
 }
+
+// Packaging says whether a CAdES signature contains the signed file.
+type Packaging string
+
+// The packagings.
+const (
+	Enveloping Packaging = "ENVELOPING" // .p7m
+	Detached   Packaging = "DETACHED"   // .p7s
+)
+
+// Existing says how a file is signed that is a .p7m already.
+type Existing string
+
+// The ways.
+const (
+	Wrap   Existing = "WRAP"   // like any other file
+	Cosign Existing = "COSIGN" // its content gets a further signature in the same file
+)
 
 // VisibleSignature is the request's visibleSignatureInfo. The values are as received (api.md
 // section 4), and the format parses them.

@@ -148,6 +148,7 @@ func checkUntouched(ctx context.Context, s *subject) error {
 func checkUnreadable(ctx context.Context, s *subject) error {
 	in := s.input()
 	in.File = unreadable{in.File}
+	in.Midstate = nil // with it, a format may have nothing to read
 	if _, err := s.first.Prepare(ctx, in, s.Credential); err == nil {
 		return errors.New("Prepare of a file that cannot be read = nil, want an error")
 	}
