@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
 )
@@ -41,10 +42,14 @@ type MessengerConfig struct {
 type Messenger struct {
 	cfg     MessengerConfig
 	breaker breaker
+
+	claimTimeout, pageTimeout time.Duration // only tests change them
 }
 
 // NewMessenger returns a Messenger. It opens no connection.
-func NewMessenger(cfg MessengerConfig) *Messenger { return &Messenger{cfg: cfg} }
+func NewMessenger(cfg MessengerConfig) *Messenger {
+	return &Messenger{cfg: cfg, claimTimeout: claimTimeout, pageTimeout: pageTimeout}
+}
 
 var _ keyhome.Transport = (*Messenger)(nil)
 
@@ -73,9 +78,9 @@ func (m *Messenger) Send(ctx context.Context, to int, message keyhome.Message) (
 	if !m.breaker.enter(to) {
 		return none, fmt.Errorf("%w: %s did not answer a moment ago", keyhome.ErrNoAnswer, peer.Name)
 	}
-	limit := claimTimeout
+	limit := m.claimTimeout
 	if manyClaims(&message) {
-		limit = pageTimeout
+		limit = m.pageTimeout
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, limit, errTooSlow)
 	defer cancel()

@@ -27,7 +27,10 @@ func ViewOf(s Source, ordinal int) func() keyhome.View {
 		}
 		v.Removals = make([]uint64, last+1)
 		for o := range v.Removals {
-			v.Removals[o] = d.RemovalsOf(o)
+			v.Removals[o] = d.RemovalsBase
+		}
+		for o, n := range d.Removals {
+			v.Removals[o] += n
 		}
 		return v
 	}

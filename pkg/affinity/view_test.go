@@ -1,6 +1,54 @@
 package affinity
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
+)
+
+// TestViewOf turns a directory into what key homes need.
+func TestViewOf(t *testing.T) {
+	list := []Published{{Ordinal: 0}, {Ordinal: 4}}
+	for name, test := range map[string]struct {
+		source Source
+		want   keyhome.View
+	}{
+		"no directory yet": {unreadSource{}, keyhome.View{}},
+		"an earlier release": {
+			source{directory: Directory{Expected: 3, Ever: 3, Endpoints: list}},
+			keyhome.View{Known: true, Expected: 3, Removals: make([]uint64, 5), Listed: []int{0, 4}},
+		},
+		"removals": {
+			source{directory: Directory{Expected: 1, Ever: 2, RemovalsBase: 10, Removals: map[int]uint64{3: 2}}},
+			removedOf(1, 10, map[int]uint64{3: 12}),
+		},
+		"all stopped": {
+			source{directory: Directory{Stopped: 3, Ever: 3}},
+			keyhome.View{Known: true, Expected: 3, Removals: make([]uint64, 3)},
+		},
+		"a new instance whose entry is not there yet": {
+			source{directory: Directory{Expected: 1, RemovalsBase: 10}},
+			removedOf(1, 10, nil),
+		},
+	} {
+		if got := ViewOf(test.source, 2)(); !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: View = %+v, want %+v", name, got, test.want)
+		}
+	}
+}
+
+// removedOf returns a view in which every instance has that number of removals, except for some.
+func removedOf(expected int, base uint64, others map[int]uint64) keyhome.View {
+	v := keyhome.View{Known: true, Expected: expected, Removals: make([]uint64, MaxInstances)}
+	for o := range v.Removals {
+		v.Removals[o] = base
+		if n, ok := others[o]; ok {
+			v.Removals[o] = n
+		}
+	}
+	return v
+}
 
 // TestRemovalsOfUnlisted checks that the base of a directory that was written again counts for
 // every instance, because instances that the lost directory has listed may be waited for.
