@@ -85,7 +85,8 @@ var rules = []rule{
 	{pkg: "pkg/controller/...", may: []string{"pkg/clientservice", "pkg/tokenkey", "pkg/affinity", "pkg/config",
 		"pkg/controller/...", "pkg/internal/..."}},
 	{pkg: "pkg/faulttest", may: []string{}}, // only tests, which may import everything
-	{pkg: "pkg/e2e/...", may: []string{"pkg/client", "pkg/clientservice", "pkg/affinity", "pkg/e2e/..."}},
+	{pkg: "pkg/e2e/...",
+		may: []string{"pkg/client", "pkg/clientservice", "pkg/affinity", "pkg/e2e/...", "pkg/internal/pace"}},
 
 	// The programs connect everything. Only they name concrete plugs.
 	{pkg: "cmd/proxy/...", may: []string{"pkg/...", "cmd/proxy/..."}},
