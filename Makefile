@@ -59,7 +59,7 @@ test: vet layers ## vet, layering check and all tests (with -race if there is a 
 	$(GO) test -run '^Test(Model|Mutations)$$' ./pkg/keyhome # all schedules, without the race detector
 
 .PHONY: test-e2e
-test-e2e: ## test the chart in a real kind cluster, and the image with its documented command (needs Docker, or root on Debian). KEEP=1 keeps the cluster
+test-e2e: ## test the chart in a real kind cluster with three workers, and the image with its documented command (needs Docker, or root on Debian). KEEP=1 keeps the cluster
 	@hack/e2e/test
 
 .PHONY: envtest

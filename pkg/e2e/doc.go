@@ -2,6 +2,5 @@
 // image with the command that the original product documents.
 //
 // `make test-e2e` runs everything; hack/e2e/test lists the requirements. The tests run outside of
-// the cluster. They reach into it through a proxy, hack/e2e/door, and through loopback ports that
-// lead to NodePorts.
+// the cluster. They reach into it through a proxy, hack/e2e/door. Its NodePort is a loopback port.
 package e2e

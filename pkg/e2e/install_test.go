@@ -63,27 +63,30 @@ func (w *world) leastPrivilege() {
 	if roles != "" {
 		w.t.Errorf("cluster-wide rights outside of mode NodePort: %s", roles)
 	}
-	node := kind.Name + "-control-plane"
-	pids := strings.Fields(w.must("docker", "exec", node, "pgrep", "-f", "^/bin/proxy"))
-	if len(pids) != 3 {
-		w.t.Fatalf("%d processes of the proxy run, want 3", len(pids))
+	for ordinal := range 3 {
+		w.confined(w.pod(ordinal))
 	}
-	for _, pid := range pids {
-		status := w.must("docker", "exec", node, "cat", filepath.Join("/proc", pid, "status"))
-		for _, want := range []string{
-			"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2",
-			"Uid:\t65532\t65532",
-		} {
-			if !strings.Contains(status, want) {
-				w.t.Errorf("process %s has no %q", pid, want)
-			}
+}
+
+// confined checks the process of a pod on its node.
+func (w *world) confined(p *pod) {
+	w.t.Helper()
+	node := p.Spec.NodeName
+	pid := w.pid(node, p.Metadata.UID)
+	status := w.must("docker", "exec", node, "cat", filepath.Join("/proc", pid, "status"))
+	for _, want := range []string{
+		"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2",
+		"Uid:\t65532\t65532",
+	} {
+		if !strings.Contains(status, want) {
+			w.t.Errorf("process %s of %s has no %q", pid, p.Metadata.Name, want)
 		}
-		mounts := strings.Split(w.must("docker", "exec", node, "cat", filepath.Join("/proc", pid, "mounts")), "\n")
-		root := slices.IndexFunc(mounts,
-			func(m string) bool { return len(strings.Fields(m)) > 3 && strings.Fields(m)[1] == "/" })
-		if root < 0 || !strings.HasPrefix(strings.Fields(mounts[root])[3], "ro") {
-			w.t.Errorf("root of process %s can be written", pid)
-		}
+	}
+	mounts := strings.Split(w.must("docker", "exec", node, "cat", filepath.Join("/proc", pid, "mounts")), "\n")
+	root := slices.IndexFunc(mounts,
+		func(m string) bool { return len(strings.Fields(m)) > 3 && strings.Fields(m)[1] == "/" })
+	if root < 0 || !strings.HasPrefix(strings.Fields(mounts[root])[3], "ro") {
+		w.t.Errorf("root of process %s of %s can be written", pid, p.Metadata.Name)
 	}
 }
 

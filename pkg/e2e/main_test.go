@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -37,13 +38,13 @@ func inCluster(ctx context.Context, tests func() int) (code int, err error) {
 		return 1, err
 	}
 	made, err := cluster.Up(ctx, kind)
-	if made && os.Getenv("KEEP") == "" {
-		defer func() {
-			if downErr := cluster.Down(kind); err == nil {
-				err = downErr
-			}
-		}()
+	down := func() error {
+		if !made || os.Getenv("KEEP") != "" {
+			return nil
+		}
+		return cluster.Down(kind)
 	}
+	defer func() { err = errors.Join(err, down()) }()
 	if err != nil {
 		return 1, err
 	}
@@ -53,11 +54,20 @@ func inCluster(ctx context.Context, tests func() int) (code int, err error) {
 	if err := os.Setenv("KUBECONFIG", kind.Kubeconfig()); err != nil { // for kubectl and helm
 		return 1, err
 	}
-	return tests(), nil
+	finished := context.AfterFunc(ctx, func() { // the tests do not know ctx
+		fmt.Fprintln(os.Stderr, "end-to-end tests: stopped by a signal")
+		if err := down(); err != nil {
+			fmt.Fprintln(os.Stderr, "end-to-end tests:", err)
+		}
+		os.Exit(1)
+	})
+	code = tests()
+	finished()
+	return code, nil
 }
 
-// instancePort returns the loopback port that leads to the NodePort of an instance of the release
-// under test.
+// instancePort returns the NodePort of an instance of the release under test. With one node the
+// same port of loopback leads to it.
 func instancePort(ordinal int) int { return kind.Port + 1 + ordinal }
 
 // doorPort returns the loopback port that leads to the door.

@@ -3,11 +3,9 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -36,15 +34,15 @@ func (w *world) wantPublished(ordinal int, host string, port int) {
 	})
 }
 
-// nodePort publishes every pod at its node, with a port for each pod, and follows these addresses
-// from outside of the cluster.
+// nodePort publishes every pod at its node, with a port for each pod, and follows these addresses.
 func (w *world) nodePort() {
 	w.values["endpoint.mode"] = "NodePort"
 	w.helm("--wait")
-	node := w.must("kubectl", "get", "nodes", "-o",
-		`jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}`)
-	for ordinal := range 3 {
-		port := instancePort(ordinal) // loopback leads to this port; the controller keeps it
+	var nodes [3]string // address of the node of each instance
+	for ordinal := range nodes {
+		nodes[ordinal] = w.must("kubectl", "get", "node", w.pod(ordinal).Spec.NodeName, "-o",
+			`jsonpath={.status.addresses[?(@.type=="InternalIP")].address}`)
+		port := instancePort(ordinal) // a user may choose the port; the controller keeps it
 		w.eventually(func() error {
 			_, err := run(w.t.Context(), "", "kubectl", "-n", namespace, "patch", "service", podName(ordinal), "--type=json",
 				fmt.Sprintf(`--patch=[{"op":"replace","path":"/spec/ports/0/nodePort","value":%d}]`, port))
@@ -52,34 +50,24 @@ func (w *world) nodePort() {
 		})
 	}
 	for ordinal := range 3 {
-		w.wantPublished(ordinal, node, instancePort(ordinal))
+		w.wantPublished(ordinal, nodes[ordinal], instancePort(ordinal))
 	}
-	// Outside of the cluster the node's address is loopback, because kind forwards these ports from
-	// there.
-	outside := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			host, port, err := net.SplitHostPort(address)
-			if err != nil || host != node {
-				return nil, fmt.Errorf("%s is not the node: %w", address, err)
-			}
-			return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
-		},
-	}}
 	w.eventually(func() error { // the file in the pod is updated after the annotation
-		op := w.accept(instanceURL(1), fmt.Sprintf("outside %d", time.Now().UnixNano()))
-		if op.Host != node || op.Port != instancePort(1) {
+		op := w.accept(instanceURL(1), fmt.Sprintf("by node %d", time.Now().UnixNano()))
+		if op.Host != nodes[1] || op.Port != instancePort(1) {
 			return fmt.Errorf("the answer names %s", op.HostPort)
 		}
 		reference := op.ExternalReference
 		for _, url := range []string{
 			statusURL("http://"+op.HostPort, reference) + "?wait=20s", detailURL("http://"+op.HostPort, reference),
 		} {
-			a, err := call(w.t.Context(), outside, w.admin, http.MethodGet, url, nil)
-			if err != nil {
-				return err // the node learns about a new port a moment after the API server
+			a, err := call(w.t.Context(), w.door, w.admin, http.MethodGet, url, nil)
+			if err != nil || a.status == http.StatusBadGateway {
+				// The node learns about a new port a moment after the API server.
+				return errors.Join(err, fmt.Errorf("%s: %v", url, a))
 			}
 			if a.status != http.StatusOK || a.header.Get("X-Signstash-Instance") != podName(1) {
-				w.t.Fatalf("from outside: %s: %v", url, a)
+				w.t.Fatalf("at its node: %s: %v", url, a)
 			}
 		}
 		return nil
@@ -90,10 +78,10 @@ func (w *world) nodePort() {
 		w.eventually(func() error {
 			a, err := call(
 				w.t.Context(),
-				outside,
+				w.door,
 				w.admin,
 				http.MethodPost,
-				fmt.Sprintf("http://%s:%d%sdocument/sign/async/base64/", node, instancePort(ordinal), api),
+				fmt.Sprintf("http://%s:%d%sdocument/sign/async/base64/", nodes[ordinal], instancePort(ordinal), api),
 				request(w.t, reference),
 				"Idempotency-Key",
 				reference,

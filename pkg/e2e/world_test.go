@@ -39,8 +39,37 @@ const (
 type world struct {
 	t      *testing.T // the running step
 	values map[string]string
-	door   *http.Client // reaches every name in the cluster
-	admin  credential   // a client service that exists after the credentials step
+	door   *http.Client    // reaches every name in the cluster
+	admin  credential      // a client service that exists after the credentials step
+	times  strings.Builder // how long each step took
+}
+
+// newWorld returns a world without a release.
+func newWorld(t *testing.T) *world {
+	sample := credential{"erp", "change-me"} // config/samples/client-service.yaml
+	return &world{t: t, door: newDoor(), admin: sample, values: map[string]string{
+		"image.tag":        "e2e",
+		"image.pullPolicy": "Never",
+		"trial.enabled":    "true",
+		"trial.image.tag":  "e2e",
+		"persistence.size": "200Mi",
+	}}
+}
+
+// step runs one step as a subtest of t, and reports whether the next step may run.
+func (w *world) step(t *testing.T, name string, run func()) bool {
+	started := time.Now()
+	ok := t.Run(name, func(t *testing.T) {
+		w.t = t
+		defer func() {
+			if t.Failed() {
+				w.diagnose()
+			}
+		}()
+		run()
+	})
+	fmt.Fprintf(&w.times, "\n%8.1f s  %s", time.Since(started).Seconds(), name)
+	return ok
 }
 
 // credential is the id and the secret of a client service.
@@ -100,11 +129,19 @@ func (w *world) get(kind, name string, into any) {
 // helm installs or upgrades the release with w.values. args are further arguments, such as --wait.
 func (w *world) helm(args ...string) {
 	w.t.Helper()
+	if err := w.tryHelm(args...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// tryHelm is helm that may fail.
+func (w *world) tryHelm(args ...string) error {
 	args = append([]string{"upgrade", "--install", release, chart, "-n", namespace, "--timeout", "4m"}, args...)
 	for _, key := range slices.Sorted(maps.Keys(w.values)) {
 		args = append(args, "--set", key+"="+w.values[key])
 	}
-	w.must("helm", args...)
+	_, err := run(w.t.Context(), "", "helm", args...)
+	return err
 }
 
 // eventually calls check until it returns nil.
@@ -220,7 +257,7 @@ func newDoor() *http.Client {
 	}
 }
 
-// openDoor installs the door.
+// openDoor installs the door, on the control plane's node, which no step drains.
 func (w *world) openDoor() {
 	w.t.Helper()
 	labels := object{"app": "door"}
@@ -233,9 +270,14 @@ func (w *world) openDoor() {
 			"apiVersion": "apps/v1", "kind": "Deployment", "metadata": object{"name": "door"},
 			"spec": object{"selector": object{"matchLabels": labels}, "template": object{
 				"metadata": object{"labels": labels},
-				"spec": object{"containers": []any{object{
-					"name": "door", "image": "signstash-door:e2e", "imagePullPolicy": "Never", "args": []any{"--address=0.0.0.0:8888"},
-				}}},
+				"spec": object{
+					"nodeSelector": object{"node-role.kubernetes.io/control-plane": ""},
+					"tolerations":  []any{object{"operator": "Exists"}},
+					"containers": []any{object{
+						"name": "door", "image": "signstash-door:e2e", "imagePullPolicy": "Never",
+						"args": []any{"--address=0.0.0.0:8888"},
+					}},
+				},
 			}},
 		})
 	w.must("kubectl", "-n", doorNamespace, "rollout", "status", "deployment/door", "--timeout=2m")
@@ -291,33 +333,14 @@ func call(
 // TestCluster runs the steps in order. Each step starts with the cluster as the previous one left
 // it.
 func TestCluster(t *testing.T) {
-	sample := credential{"erp", "change-me"} // config/samples/client-service.yaml
-	w := &world{t: t, door: newDoor(), admin: sample, values: map[string]string{
-		"image.tag":        "e2e",
-		"image.pullPolicy": "Never",
-		"trial.enabled":    "true",
-		"trial.image.tag":  "e2e",
-		"persistence.size": "200Mi",
-	}}
-	var times strings.Builder
+	w := newWorld(t)
 	for _, step := range steps {
-		started := time.Now()
-		ok := t.Run(step.name, func(t *testing.T) {
-			w.t = t
-			defer func() {
-				if t.Failed() {
-					w.diagnose()
-				}
-			}()
-			step.run(w)
-		})
-		fmt.Fprintf(&times, "\n%8.1f s  %s", time.Since(started).Seconds(), step.name)
-		if !ok {
+		if !w.step(t, step.name, func() { step.run(w) }) {
 			t.Error("the steps behind it were not run")
 			break
 		}
 	}
-	t.Logf("steps:%s", times.String())
+	t.Logf("steps:%s", w.times.String())
 }
 
 // steps are all steps of the test, in order.

@@ -55,6 +55,9 @@ func Up(ctx context.Context, c Config) (made bool, err error) {
 		if err := c.checkPorts(ctx); err != nil {
 			return false, err
 		}
+		if err := c.checkWorkers(p); err != nil {
+			return false, err
+		}
 		return false, p.ExportKubeConfig(c.Name, c.Kubeconfig(), false)
 	}
 	image, local, err := c.image(ctx)
@@ -106,6 +109,19 @@ func (c Config) checkPorts(ctx context.Context) error {
 			c.Name,
 			last,
 		)
+	}
+	return nil
+}
+
+// checkWorkers returns an error if the existing cluster has fewer workers than c asks for.
+func (c Config) checkWorkers(p *kind.Provider) error {
+	all, err := p.ListInternalNodes(c.Name)
+	if err != nil {
+		return fmt.Errorf("list nodes: %w", err)
+	}
+	if workers := len(all) - 1; workers < c.Workers {
+		return fmt.Errorf("cluster %s has %d workers, want %d: remove it (make kind-down) or choose another name "+
+			"(KIND_CLUSTER)", c.Name, workers, c.Workers)
 	}
 	return nil
 }
