@@ -65,7 +65,7 @@ func (a *arrival) settle(ctx context.Context, s *State) error {
 		case len(s.Settled) == len(s.Heirs):
 			s.Heirs, s.Settled = nil, nil
 		case lost:
-			s.Standing, s.Epoch, s.Heirs, s.Settled = Joining, a.tick(), nil, nil
+			s.Standing, s.Epoch, s.Heirs, s.Settled = Joining, a.nextEpoch(s), nil, nil
 			if !a.omit.has(ruleFetchAll) {
 				s.fetchAll()
 			}
@@ -78,7 +78,7 @@ func (a *arrival) settle(ctx context.Context, s *State) error {
 // When all members have answered, it tells each of them that it acts from now on.
 func (a *arrival) join(ctx context.Context) error {
 	v := a.view()
-	if !v.Known || a.isLeaving() {
+	if !v.Known {
 		return errWaiting
 	}
 	c := census{self: a.ordinal, all: v.all(), replies: make(map[int]Reply)}
@@ -91,15 +91,17 @@ func (a *arrival) join(ctx context.Context) error {
 	if err := a.forget(ctx, v); err != nil {
 		return err
 	}
-	for _, commit := range []bool{false, true} {
-		if err := a.askAll(ctx, &c, commit); err != nil {
-			return err
-		}
+	if err := a.askAll(ctx, &c, false); err != nil {
+		return err
+	}
+	if !a.startJoining() {
+		return errWaiting
+	}
+	defer a.endJoining()
+	if err := a.askAll(ctx, &c, true); err != nil {
+		return err
 	}
 	return a.change(ctx, nil, func(s *State) error {
-		if a.leaving && !a.omit.has(ruleStopJoining) {
-			return errWaiting // Leave has found nothing to hand over
-		}
 		s.Standing, s.Heirs, s.Settled = In, nil, nil
 		for peer, p := range s.Peers {
 			_, answered := c.replies[peer]
@@ -143,26 +145,33 @@ func (a *arrival) askAll(ctx context.Context, c *census, commit bool) error {
 
 // forget stops waiting for peers that were removed, because this instance asks all others anyway.
 func (a *arrival) forget(ctx context.Context, v View) error {
-	s := a.look()
-	removed := a.gone(&s, v)
+	before := a.look()
+	removed := a.gone(&before, v)
 	if len(removed) == 0 {
 		return nil
 	}
 	return a.change(ctx, nil, func(s *State) error {
 		for _, o := range removed {
-			p := s.Peers[o]
-			p.Standing = Gone
-			s.Peers[o] = p
+			if p := s.Peers[o]; p.Epoch == before.Peers[o].Epoch { // else it has joined again meanwhile
+				p.Standing = Gone
+				s.Peers[o] = p
+			}
 		}
 		return nil
 	})
 }
 
-// gone returns the peers that were removed at least removedWait ago, or have left for good.
+// gone returns the peers that were removed at least removedWait ago, and those that have left for
+// good. A peer whose hand-over this instance knows is not urgent: others act for it. If a member
+// only reports that the peer has left, it keeps this instance from acting.
 func (a *arrival) gone(s *State, v View) (list []int) {
 	for _, o := range slices.Sorted(maps.Keys(s.Peers)) {
 		p := s.Peers[o]
 		removed := v.removed(o, p.Removals) || p.ForGood && v.absent(o)
+		if p.Standing == In && p.ForGood && !a.omit.has(ruleRemoved) {
+			list = append(list, o)
+			continue
+		}
 		if p.Standing == Joining || p.Standing == Gone || !removed || a.omit.has(ruleRemoved) {
 			delete(a.removedAt, o)
 			continue
@@ -193,8 +202,7 @@ func (a *arrival) pull(ctx context.Context, peer int, commit bool) (Reply, error
 		case reply.Answer == Stale:
 			// The peer knows a later epoch of this instance, whose folder was lost.
 			_ = a.change(ctx, nil, func(s *State) error {
-				a.merge(s, reply.Clock)
-				s.Epoch = a.tick()
+				s.Epoch = max(a.nextEpoch(s), reply.Clock+1)
 				return nil
 			})
 			return reply, errWaiting

@@ -14,21 +14,26 @@ type departure struct {
 	clock     Clock
 }
 
-// errNoHeir means that no peer took the claims over. This instance looks missing after its stop.
-var errNoHeir = errors.New("no other instance took the claims over")
+// greetings is how often an instance that leaves asks for heirs while peers decline. A peer that is
+// about to return, or to leave too, declines for a few messages, so two seconds are enough.
+const greetings = 40
 
-// errRejoins means that this instance must join again, so that it has no duties to hand over.
-var errRejoins = errors.New("this instance has to join again before it can hand over")
+var (
+	// errNoHeir means that no peer took the claims over. This instance looks missing after its stop.
+	errNoHeir = errors.New("no other instance took the claims over")
+	// errRejoins means that this instance must join again, so that it has no duties to hand over.
+	errRejoins = errors.New("this instance has to join again before it can hand over")
+)
 
-// leave hands over. This instance decides nothing from the call of leave on, unless leave fails; it
-// still answers what it knows. forGood says that it will not return with this state.
+// leave hands over. forGood says that this instance will not return with this state.
 //
-//  1. It stops deciding.
-//  2. It finds the heirs: the peers that answer and do not leave themselves. Each gets the claims
+//  1. It finds the heirs: the peers that answer and do not leave themselves. Each gets the claims
 //     of the keys for which it ranks highest among the heirs. Claims that it has are not sent.
+//  2. It stops deciding, and sends what was claimed meanwhile. It still answers what it knows.
 //  3. It records durably who the heirs are. From now on it acts again only after it has fetched its
 //     claims back from them.
-//  4. It tells each heir that it acts.
+//  4. It tells each heir that it acts. If an heir declines, because it leaves too or has lost its
+//     folder, all steps are repeated without it.
 //
 // A crash before step 3 leaves a member, which acts again when it is back. A crash later leaves one
 // that has left, and whose heirs act or do not.
@@ -36,22 +41,159 @@ func (d *departure) leave(ctx context.Context, forGood bool) (err error) {
 	if d.omit.has(ruleHandOver) {
 		return nil
 	}
-	d.register.leave(true)
-	if s := d.look(); s.Standing != In {
-		return nil // it has no claims to hand over, and joins no more
+	if err := d.finishJoining(ctx); err != nil {
+		return err
+	}
+	switch s := d.look(); {
+	case s.Standing == Joining || s.Standing == Gone || s.Standing == Out && !forGood:
+		return nil // it has no claims to hand over
 	}
 	defer func() {
 		if err != nil && d.look().Standing == In {
-			d.register.leave(false)
+			d.stopActing(false)
 		}
 	}()
-	heirs, positions, err := d.prepare(ctx)
-	if err != nil {
-		return err
+	for {
+		heirs, positions, err := d.prepare(ctx)
+		if err != nil {
+			return err
+		}
+		last, err := d.record(ctx, heirs, positions, forGood)
+		if err != nil {
+			return err
+		}
+		told, err := d.tell(ctx, heirs, last)
+		if err != nil || told || d.omit.has(ruleAllHeirs) {
+			return err
+		}
 	}
-	last := Message{Kind: KindHandOver, From: d.ordinal, Last: true, ForGood: forGood, Heirs: heirs, Folder: d.folder}
+}
+
+// finishJoining waits until no attempt to join is under way. Members that were told that this
+// instance acts would wait for it, if it left in the middle. An instance that has not joined then
+// does not join any more.
+func (d *departure) finishJoining(ctx context.Context) error {
+	for !d.stopJoining() {
+		if err := d.clock.Sleep(ctx, retryPause); err != nil {
+			return fmt.Errorf("wait for the end of joining: %w", err)
+		}
+	}
+	return nil
+}
+
+// prepare finds the heirs and sends them the claims. It returns the heirs, and the last positions
+// in their tables before. If an heir fails, its claims go to the others.
+//
+// The claims that exist are sent while this instance still decides, because there may be many.
+// Then it stops deciding, and sends the claims that were made meanwhile.
+func (d *departure) prepare(ctx context.Context) (heirs []int, positions map[int]int64, err error) {
+	heirs, positions = d.greetAll(ctx)
+	for after := int64(0); len(heirs) > 0; {
+		stopped := d.isLeaving()
+		next, failed, err := d.deal(ctx, heirs, after)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case failed >= 0:
+			heirs = slices.DeleteFunc(heirs, func(o int) bool { return o == failed })
+			after = 0 // its claims go to the others
+		case stopped:
+			return heirs, positions, nil
+		default:
+			d.stopActing(true)
+			after = next
+		}
+	}
+	return nil, nil, errNoHeir
+}
+
+// greetAll returns the peers that take claims over, and the last positions in their tables. It
+// waits a little for peers that decline.
+func (d *departure) greetAll(ctx context.Context) (heirs []int, positions map[int]int64) {
+	positions = make(map[int]int64)
+	s := d.look()
+	ask := s.members() // also those that are out, because they may be about to return
+	for range greetings {
+		ask = slices.DeleteFunc(ask, func(peer int) bool {
+			reply, ok := d.page(ctx, peer, nil)
+			if ok {
+				heirs = append(heirs, peer)
+				positions[peer] = reply.Next
+			}
+			return reply.Answer != Declined || reply.Standing != In
+		})
+		if len(ask) == 0 || d.clock.Sleep(ctx, retryPause) != nil {
+			break
+		}
+	}
+	return heirs, positions
+}
+
+// page sends claims to an heir. It reports whether they are durable there.
+func (d *departure) page(ctx context.Context, heir int, claims []Claim) (reply Reply, ok bool) {
+	s := d.look()
+	m := Message{Kind: KindHandOver, From: d.ordinal, Epoch: s.Epoch, Claims: claims}
+	reply, err := d.transport.Send(ctx, heir, m)
+	return reply, err == nil && reply.Answer == Done
+}
+
+// deal sends each claim after a position to the heir of its key, unless the heir has a copy. It
+// returns the position up to which all claims are with the heirs, and an heir that failed, or -1.
+//
+// After this instance has stopped deciding, each heir gets a page, even an empty one: an heir that
+// has stopped too declines it. So an heir always stops later than the instance that it stands in
+// for, and no instances wait for each other in a circle when they return.
+func (d *departure) deal(ctx context.Context, heirs []int, after int64) (next int64, failed int, err error) {
+	s := d.look()
+	least := 0
+	if d.isLeaving() {
+		least = -1
+	}
+	pages := make(map[int][]Claim)
+	flush := func(heir int, least int) bool {
+		if len(pages[heir]) <= least {
+			return true
+		}
+		claims := pages[heir]
+		pages[heir] = nil
+		_, ok := d.page(ctx, heir, claims)
+		return ok
+	}
+	for more := !d.omit.has(ruleSendClaims); more; {
+		entries, err := d.table.Page(ctx, after, PageSize)
+		if err != nil {
+			return 0, -1, fmt.Errorf("read claims: %w", err)
+		}
+		for i := range entries {
+			after = entries[i].Position
+			heir := top(entries[i].Key, heirs)
+			if entries[i].Copied == tag(s.Peers[heir].Folder) {
+				continue
+			}
+			pages[heir] = append(pages[heir], entries[i].Claim)
+			if !flush(heir, PageSize-1) {
+				return 0, heir, nil
+			}
+		}
+		more = len(entries) == PageSize
+	}
+	for _, heir := range heirs {
+		if !flush(heir, least) {
+			return 0, heir, nil
+		}
+	}
+	return after, -1, nil
+}
+
+// record makes durable that this instance has left, and who its heirs are. It returns the message
+// that tells them. The heirs of an earlier hand-over from which this instance has not fetched its
+// claims back remain heirs.
+func (d *departure) record(
+	ctx context.Context, heirs []int, positions map[int]int64, forGood bool,
+) (last Message, err error) {
+	last = Message{Kind: KindHandOver, From: d.ordinal, Last: true, ForGood: forGood, Heirs: heirs, Folder: d.folder}
 	err = d.change(ctx, nil, func(s *State) error {
-		if s.Standing != In {
+		if s.Standing == Joining {
 			return errRejoins
 		}
 		for _, heir := range heirs {
@@ -61,7 +203,7 @@ func (d *departure) leave(ctx context.Context, forGood bool) (err error) {
 				s.Peers[heir] = p
 			}
 		}
-		s.Standing, s.Epoch = Out, d.tick()
+		s.Standing, s.Epoch = Out, d.nextEpoch(s)
 		if forGood {
 			s.Standing = Gone
 		}
@@ -73,111 +215,30 @@ func (d *departure) leave(ctx context.Context, forGood bool) (err error) {
 		}
 		last.Epoch, last.Clock, last.Standing, last.Held = s.Epoch, d.latest(), s.Standing, make(map[int]uint64)
 		for q, p := range s.Peers {
-			if p.Standing == Out {
+			if p.Standing == Out || p.Standing == Gone {
 				last.Held[q] = p.Epoch
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return d.tell(ctx, heirs, last)
-}
-
-// prepare sends the claims to the heirs. It returns the heirs, and the last positions in their
-// tables before. If an heir fails, its claims go to the others.
-func (d *departure) prepare(ctx context.Context) (heirs []int, positions map[int]int64, err error) {
-	positions = make(map[int]int64)
-	for _, peer := range d.inside() {
-		if position, ok := d.page(ctx, peer, nil); ok {
-			heirs = append(heirs, peer)
-			positions[peer] = position
-		}
-	}
-	for len(heirs) > 0 {
-		failed, err := d.deal(ctx, heirs)
-		if err != nil {
-			return nil, nil, err
-		}
-		if failed < 0 {
-			return heirs, positions, nil
-		}
-		heirs = slices.DeleteFunc(heirs, func(o int) bool { return o == failed })
-	}
-	return nil, nil, errNoHeir
-}
-
-func (d *departure) inside() []int {
-	s := d.look()
-	return s.inside()
-}
-
-// page sends claims to an heir. It reports whether they are durable there, and the last position in
-// the heir's table.
-func (d *departure) page(ctx context.Context, heir int, claims []Claim) (position int64, ok bool) {
-	s := d.look()
-	m := Message{Kind: KindHandOver, From: d.ordinal, Epoch: s.Epoch, Claims: claims}
-	reply, err := d.transport.Send(ctx, heir, m)
-	return reply.Next, err == nil && reply.Answer == Done
-}
-
-// deal sends each claim to the heir of its key, unless the heir has a copy. It returns an heir that
-// failed, or -1.
-func (d *departure) deal(ctx context.Context, heirs []int) (failed int, err error) {
-	s := d.look()
-	pages := make(map[int][]Claim)
-	flush := func(heir int, least int) bool {
-		if len(pages[heir]) <= least {
-			return true
-		}
-		claims := pages[heir]
-		pages[heir] = nil
-		_, ok := d.page(ctx, heir, claims)
-		return ok
-	}
-	for after := int64(0); !d.omit.has(ruleSendClaims); {
-		entries, err := d.table.Page(ctx, after, PageSize)
-		if err != nil {
-			return -1, fmt.Errorf("read claims: %w", err)
-		}
-		for i := range entries {
-			after = entries[i].Position
-			heir := top(entries[i].Key, heirs)
-			if entries[i].Copied == tag(s.Peers[heir].Folder) {
-				continue
-			}
-			pages[heir] = append(pages[heir], entries[i].Claim)
-			if !flush(heir, PageSize-1) {
-				return heir, nil
-			}
-		}
-		if len(entries) < PageSize {
-			break
-		}
-	}
-	for _, heir := range heirs {
-		if !flush(heir, 0) {
-			return heir, nil
-		}
-	}
-	return -1, nil
+	return last, err
 }
 
 // tell sends the last message of the hand-over to each heir until each has answered, or ctx is
-// done.
-func (d *departure) tell(ctx context.Context, heirs []int, last Message) error {
-	left := slices.Clone(heirs)
+// done. It reports whether all of them act. An heir that declined does not act.
+func (d *departure) tell(ctx context.Context, heirs []int, last Message) (told bool, err error) {
+	left, told := slices.Clone(heirs), true
 	for {
 		left = slices.DeleteFunc(left, func(heir int) bool {
-			_, err := d.transport.Send(ctx, heir, last)
+			reply, err := d.transport.Send(ctx, heir, last)
+			told = told && (err != nil || reply.Answer == Done)
 			return err == nil
 		})
 		if len(left) == 0 {
-			return nil
+			return told, nil
 		}
 		if err := d.clock.Sleep(ctx, retryPause); err != nil {
-			return fmt.Errorf("tell the heirs: %w", err)
+			return told, fmt.Errorf("tell the heirs: %w", err)
 		}
 	}
 }

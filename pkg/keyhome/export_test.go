@@ -20,7 +20,10 @@ const (
 	RuleCopy           = ruleCopy
 	RuleHandOver       = ruleHandOver
 	RuleConfirm        = ruleConfirm
+	RuleExpireLate     = ruleExpireLate
 	RuleFollowTime     = ruleFollowTime
+	RuleAllHeirs       = ruleAllHeirs
+	RuleKeepNew        = ruleKeepNew
 	RuleRemoved        = ruleRemoved
 
 	// Rules that the model itself follows.

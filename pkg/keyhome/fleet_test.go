@@ -195,7 +195,8 @@ func (p *process) crash() {
 	}
 }
 
-// stop is a planned stop: the instance hands over, then its process ends.
+// stop is a planned stop: the instance hands over, serves requests until the last load balancer
+// knows, then its process ends.
 func (p *process) stop(forGood bool, done func()) {
 	f := p.fleet
 	f.trace("%d leaves", p.ordinal)
@@ -205,8 +206,9 @@ func (p *process) stop(forGood bool, done func()) {
 		if !p.legacy {
 			p.volume.handed = p.home.Leave(ctx, forGood) == nil && p.volume.standing() == keyhome.Gone
 		}
+		_ = f.Sleep(context.Background(), f.upTo(time.Second))
 		p.stops = true
-		_ = f.Sleep(ctx, time.Second) // running requests end
+		_ = f.Sleep(context.Background(), time.Second) // running requests end
 		f.after(0, func() {
 			p.crash()
 			done()

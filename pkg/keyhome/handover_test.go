@@ -33,6 +33,17 @@ func keyWithRanks(t *testing.T, first, second int) keyhome.Key {
 	return keyhome.Key{}
 }
 
+// keysWithFirst returns keys whose first home among three instances is that one.
+func keysWithFirst(first, count int) (keys []keyhome.Key) {
+	for i := 0; len(keys) < count; i++ {
+		k := keyhome.KeyOf("client", fmt.Sprint("first ", i))
+		if a, _ := keyhome.Homes(k, 3); a == first {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
 // answerOf returns what an instance answers to a claim.
 func answerOf(t *testing.T, f *keyhometest.Fleet, at int, k keyhome.Key) keyhome.Answer {
 	t.Helper()
@@ -55,23 +66,31 @@ func handOver(t *testing.T, f *keyhometest.Fleet, to int, m keyhome.Message) key
 	return r.Answer
 }
 
-// TestStopsActing checks that an instance grants no claim while it sends its claims to its heirs,
-// because this claim would not be among them.
+// TestStopsActing checks that an instance grants claims while it sends the claims that it has to
+// its heirs, and none while it sends the claims of the time in between, because a further claim
+// would not be among them.
 func TestStopsActing(t *testing.T) {
 	for omit, want := range map[keyhome.Rules]keyhome.Answer{0: keyhome.NotHome, keyhome.RuleStopActing: keyhome.Granted} {
 		f := newFleetWithout(t, 3, omit)
-		k := keyWithRanks(t, 0, 1)
-		var got keyhome.Answer
+		keys := keysWithFirst(0, 3)
+		answerOf(t, f, 0, keys[0])
+		var early, got keyhome.Answer
 		f.Watch = func(m keyhome.Message) {
-			if f.Watch = nil; m.Kind == keyhome.KindHandOver {
-				got = answerOf(t, f, 0, k)
+			switch {
+			case m.Kind == keyhome.KindHandOver && len(m.Claims) > 0 && early == "":
+				early = answerOf(t, f, 0, keys[1])
+			case m.Kind == keyhome.KindHandOver && len(m.Claims) > 0 && got == "":
+				got = answerOf(t, f, 0, keys[2])
 			}
 		}
 		if err := f.Homes[0].Leave(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
+		if early != keyhome.Granted {
+			t.Errorf("answer while the first claims are sent = %q, want granted", early)
+		}
 		if got != want {
-			t.Errorf("answer during the hand-over = %q with rules %v taken out, want %q", got, omit, want)
+			t.Errorf("answer while the last claims are sent = %q with rules %v taken out, want %q", got, omit, want)
 		}
 	}
 }
@@ -232,3 +251,40 @@ func TestHomes(t *testing.T) {
 }
 
 const goldenHomes = "[23 54 62 52 35 41] 523eee06172998fdd4cd7a1457eef9de 1296ab6841ba6b6dce49910c28d65755"
+
+// TestFetchesAll checks that an instance that must join again fetches also claims that its peers
+// had before it left. One of them may have got such a claim from a third instance.
+func TestFetchesAll(t *testing.T) {
+	for omit, want := range map[keyhome.Rules]keyhome.Answer{0: keyhome.Known, keyhome.RuleFetchAll: keyhome.Granted} {
+		f := newFleetWithout(t, 3, omit)
+		k := keyWithRanks(t, 1, 0)
+		start := func(o int) {
+			f.Down[o] = false
+			if err := f.Homes[o].Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			_ = f.Homes[o].Tick(t.Context())
+		}
+		f.Down[0] = true // instance 0 gets no copy
+		if got := answerOf(t, f, 1, k); got != keyhome.Granted {
+			t.Fatalf("first answer = %q, want granted", got)
+		}
+		if err := f.Stop(t.Context(), 1); err != nil { // instance 2 gets the claim
+			t.Fatal(err)
+		}
+		start(1)
+		f.Down[0] = false
+		if err := f.Stop(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Homes[1].Leave(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		f.Down[1] = true
+		start(0)
+		_ = f.Homes[0].Tick(t.Context()) // it joins
+		if got := answerOf(t, f, 0, k); got != want {
+			t.Errorf("answer with rules %v taken out = %q, want %q", omit, got, want)
+		}
+	}
+}

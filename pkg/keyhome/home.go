@@ -46,6 +46,7 @@ type Home struct {
 	membership *membership
 	departure  departure
 	upkeep     upkeep
+	clocks     *clockWatch
 	started    atomic.Bool
 }
 
@@ -59,7 +60,9 @@ func newHome(cfg Config, omit rules) *Home {
 	if cfg.Log.GetSink() == nil {
 		cfg.Log = logr.Discard()
 	}
-	h := &Home{cfg: cfg, register: &register{
+	watch := &clockWatch{now: cfg.Clock.Now, log: cfg.Log, warned: make(map[int]time.Time)}
+	cfg.Transport = watchedTransport{cfg.Transport, watch}
+	h := &Home{cfg: cfg, clocks: watch, register: &register{
 		ordinal: cfg.Ordinal, table: cfg.Table, omit: omit, versionClock: &versionClock{now: cfg.Clock.Now},
 	}}
 	h.keeper = &keeper{
@@ -143,6 +146,9 @@ func (h *Home) Handle(ctx context.Context, m Message) (Reply, error) {
 	}
 	if len(m.Claims) > PageSize {
 		return Reply{}, fmt.Errorf("message has %d claims, the limit is %d", len(m.Claims), PageSize)
+	}
+	if err := h.clocks.received(&m); err != nil {
+		return Reply{}, err
 	}
 	switch m.Kind {
 	case KindClaim:

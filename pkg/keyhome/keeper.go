@@ -77,7 +77,7 @@ func (k *keeper) grant(ctx context.Context, s *State, c Claim) (reply Reply, e E
 		return k.reply(s, Granted), e, false, nil
 	}
 	next := Entry{Claim: c}
-	next.Version = k.tick()
+	next.Version = max(k.tick(), e.Version+1) // e is ahead of the clock if the clock of its home was wrong
 	if next.Fingerprint == (Fingerprint{}) {
 		next.Fingerprint = e.Fingerprint
 	}
@@ -99,12 +99,13 @@ func (k *keeper) known(s *State, c Claim, e Entry) Reply {
 }
 
 // notHome answers for a key that this instance may not decide about. A claim that a member knows is
-// answered nevertheless, because the owner decides. What a joining instance knows may be old.
+// answered nevertheless, because the owner decides. It may be old, so the instance that may decide
+// is named too. What a joining instance knows is older still.
 func (k *keeper) notHome(s *State, c Claim, e Entry, ok bool) Reply {
-	if ok && s.Standing != Joining {
-		return k.known(s, c, e)
-	}
 	reply := k.reply(s, NotHome)
+	if ok && s.Standing != Joining {
+		reply = k.known(s, c, e)
+	}
 	reply.DeferTo = s.blocker(c.Key, k.ordinal, k.omit)
 	if reply.DeferTo < 0 && !s.certain(c.Key) {
 		reply.DeferTo = top(c.Key, s.Heirs)
@@ -132,11 +133,13 @@ func (k *keeper) query(ctx context.Context, c Claim) (reply Reply, err error) {
 }
 
 // release removes the claim if it still is the same attempt of the same owner, and tells the second
-// home.
+// home. It answers NotHome if another instance may decide about the key by now.
 func (k *keeper) release(ctx context.Context, m Message) (reply Reply, err error) {
 	removed, second := false, -1
 	err = k.decide(func(s *State) error {
-		reply = k.reply(s, Done)
+		if reply = k.reply(s, Done); !k.acts(s, m.Claim.Key) {
+			reply.Answer = NotHome
+		}
 		second = top(m.Claim.Key, s.inside())
 		e, ok, err := k.table.Get(ctx, m.Claim.Key)
 		if err != nil {
@@ -144,6 +147,9 @@ func (k *keeper) release(ctx context.Context, m Message) (reply Reply, err error
 		}
 		if !ok || e.Owner != m.Claim.Owner || e.Attempt != m.Claim.Attempt && !k.omit.has(ruleAttempt) {
 			return nil
+		}
+		if k.tooNew(&e) {
+			return nil // a repetition goes to the owner
 		}
 		removed, err = k.table.Swap(ctx, m.Claim.Key, e.Version, nil)
 		return err
@@ -156,6 +162,11 @@ func (k *keeper) release(ctx context.Context, m Message) (reply Reply, err error
 	}
 	return reply, err
 }
+
+// tooNew reports whether a claim must not be removed yet, because its version is ahead of the
+// clock: the clock of its home was wrong. The next claim of the key would have a lower version, and
+// a copy of this one at another instance would win against it.
+func (k *keeper) tooNew(e *Entry) bool { return e.Version > k.latest() && !k.omit.has(ruleKeepNew) }
 
 // copyTo sends a new claim to the second home. If that fails, the claim is copied later.
 func (k *keeper) copyTo(ctx context.Context, e *Entry) {

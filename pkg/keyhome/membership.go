@@ -17,28 +17,23 @@ type membership struct {
 // An instance that waits for heirs of its own takes nothing over. Otherwise instances that return
 // at the same time could wait for each other in a circle.
 func (m *membership) handOver(ctx context.Context, msg Message) (reply Reply, err error) {
+	if !msg.Last {
+		err = m.decide(func(s *State) error {
+			reply, err = m.keepHandedOver(ctx, s, msg)
+			return err
+		})
+		return reply, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	answer := func(a Answer) (Reply, error) { return m.told(&m.state, a), nil }
-	p, known := m.state.Peers[msg.From]
-	switch {
-	case m.state.Standing != In || m.leaving || len(m.state.Heirs) > 0:
-		return answer(Declined)
-	case !known || p.Epoch > msg.Epoch && !m.omit.has(ruleEpoch):
-		return answer(Stale)
-	case !msg.Last:
-		position, err := m.table.Save(ctx, nil, msg.Claims)
-		if err != nil {
-			return Reply{}, fmt.Errorf("keep claims of a hand-over: %w", err)
-		}
-		m.advance(msg.Claims)
-		reply = m.told(&m.state, Done)
-		reply.Next = position
-		return reply, nil
+	switch refusal := m.refuses(&m.state, msg); {
+	case refusal != "":
+		return m.told(&m.state, refusal), nil
 	case !slices.Contains(msg.Heirs, m.ordinal):
-		return answer(Declined)
+		return m.told(&m.state, Declined), nil
 	}
 	_, err = m.changeLocked(ctx, nil, func(s *State) error {
+		p := s.Peers[msg.From]
 		p.Standing, p.Epoch, p.ForGood = Out, msg.Epoch, msg.ForGood
 		p.Heirs, p.Held, p.Folder = msg.Heirs, msg.Held, msg.Folder
 		s.Peers[msg.From] = p
@@ -48,7 +43,35 @@ func (m *membership) handOver(ctx context.Context, msg Message) (reply Reply, er
 	if err != nil {
 		return Reply{}, err
 	}
-	return answer(Done)
+	return m.told(&m.state, Done), nil
+}
+
+// refuses returns the answer to a hand-over that this instance does not take; empty = it takes it.
+func (m *membership) refuses(s *State, msg Message) Answer {
+	p, known := s.Peers[msg.From]
+	switch {
+	case s.Standing != In || m.leaving || len(s.Heirs) > 0:
+		return Declined
+	case !known || p.Epoch > msg.Epoch && !m.omit.has(ruleEpoch):
+		return Stale
+	}
+	return ""
+}
+
+// keepHandedOver stores claims of a peer that leaves. Call it within decide: claims of other
+// messages go on meanwhile, and this instance does not stop in the middle.
+func (m *membership) keepHandedOver(ctx context.Context, s *State, msg Message) (Reply, error) {
+	if refusal := m.refuses(s, msg); refusal != "" {
+		return m.told(s, refusal), nil
+	}
+	position, err := m.table.Save(ctx, nil, msg.Claims)
+	if err != nil {
+		return Reply{}, fmt.Errorf("keep claims of a hand-over: %w", err)
+	}
+	m.advance(msg.Claims)
+	reply := m.told(s, Done)
+	reply.Next = position
+	return reply, nil
 }
 
 // fetch gives a peer that joins or returns the claims of the keys for which it outranks this
@@ -57,13 +80,27 @@ func (m *membership) handOver(ctx context.Context, msg Message) (reply Reply, er
 // A peer that returns must wait until this instance has fetched its own claims back. A peer that
 // joins need not, because it asks all members.
 func (m *membership) fetch(ctx context.Context, msg Message) (reply Reply, err error) {
+	if !msg.Commit {
+		err = m.decide(func(*State) error { // claims go on meanwhile
+			reply, err = m.fetchPage(ctx, msg)
+			return err
+		})
+		return reply, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.fetchPage(ctx, msg)
+}
+
+// fetchPage is fetch while the State is locked, with Commit for writing.
+func (m *membership) fetchPage(ctx context.Context, msg Message) (reply Reply, err error) {
 	s := &m.state
 	p, known := s.Peers[msg.From]
 	switch {
 	case known && p.Epoch > msg.Epoch && !m.omit.has(ruleEpoch):
-		return m.told(s, Stale), nil
+		reply = m.told(s, Stale)
+		reply.Clock = p.Epoch
+		return reply, nil
 	case msg.Commit && !m.admits(msg):
 		return m.told(s, Declined), nil
 	}
@@ -121,7 +158,8 @@ func (m *membership) admit(ctx context.Context, msg Message) error {
 }
 
 // seen records what a reply to a fetch tells about the peer itself and about others. A hand-over is
-// void when its sender has a later epoch: it was back since.
+// void when its sender has a later epoch: it was back since. This instance takes over from a peer
+// that has left for good without telling it; see arrival.gone.
 func (m *membership) seen(s *State, peer int, reply Reply) {
 	p := s.Peers[peer]
 	if p.Folder != reply.Folder {
@@ -136,6 +174,10 @@ func (m *membership) seen(s *State, peer int, reply Reply) {
 		o := s.Peers[other.Ordinal]
 		if o.Standing == Out && other.Epoch > o.Epoch && other.Ordinal != m.ordinal {
 			o.Standing, o.Epoch, o.ForGood, o.Heirs, o.Held = In, other.Epoch, false, nil, nil
+			s.Peers[other.Ordinal] = o
+		}
+		if o.Standing == In && other.Left && other.Epoch >= o.Epoch {
+			o.ForGood, o.Epoch = true, other.Epoch
 			s.Peers[other.Ordinal] = o
 		}
 	}

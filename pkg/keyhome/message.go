@@ -78,7 +78,8 @@ type Reply struct {
 	Owner    int      `json:"owner,omitempty"`    // with Known
 	// Differs says that the known claim was made for a request with another fingerprint.
 	Differs bool `json:"differs,omitempty"`
-	DeferTo int  `json:"deferTo,omitempty"` // with NotHome: the instance that may decide; -1 = not known
+	// DeferTo is the instance that may decide, if the one that answers may not; -1 = not known.
+	DeferTo int `json:"deferTo,omitempty"`
 
 	// To HandOver and Fetch.
 	Epoch  uint64  `json:"epoch,omitempty"`

@@ -19,11 +19,11 @@ type answer struct {
 // post handles a request with a key, as pkg/api does. forwarded says that a peer sent it.
 func (p *process) post(k keyhome.Key, print keyhome.Fingerprint, forwarded bool) (answer, error) {
 	ctx, f := context.Background(), p.fleet
-	if p.stops {
-		return answer{status: "refused", missing: p.ordinal, owner: true}, nil
-	}
 	if op := p.volume.ops[k]; op != nil {
 		return op.replay(print), nil
+	}
+	if p.stops {
+		return answer{status: "refused", missing: p.ordinal, owner: true}, nil
 	}
 	p.reading[k]++
 	defer func() { p.reading[k]-- }()

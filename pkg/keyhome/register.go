@@ -19,7 +19,8 @@ type register struct {
 
 	mu      sync.RWMutex
 	state   State
-	leaving bool // a hand-over has begun, so this instance acts no more
+	leaving bool // this instance has stopped acting for a hand-over, or does not join any more
+	joining bool // members are being told that this instance acts
 }
 
 // start loads the State. An instance that left comes back with a new epoch: it acts again, except
@@ -29,7 +30,7 @@ func (r *register) start(ctx context.Context, v View) error {
 	if err != nil {
 		return fmt.Errorf("load claims: %w", err)
 	}
-	r.folder, r.state, r.leaving = loaded.Folder, loaded.State.clone(), false
+	r.folder, r.state, r.leaving, r.joining = loaded.Folder, loaded.State.clone(), false, false
 	removals := v.removals(r.ordinal)
 	return r.change(ctx, nil, func(s *State) error {
 		r.restart(s, loaded.Version)
@@ -37,13 +38,13 @@ func (r *register) start(ctx context.Context, v View) error {
 		case rejoins(s, removals) && !r.omit.has(ruleJoin):
 			*s = State{Clock: s.Clock, Epoch: s.Epoch}
 		case s.Standing == Out:
-			s.Standing, s.Epoch = In, r.tick()
+			s.Standing, s.Epoch = In, r.nextEpoch(s)
 		}
 		if s.Standing == Joining {
 			s.Removals, s.Peers = removals, make(map[int]Peer) // it asks all members again
 			// Its epoch is new, because members that it told may say that it was removed since.
 			if s.Epoch == 0 || !r.omit.has(ruleNewEpoch) {
-				s.Epoch = r.tick()
+				s.Epoch = r.nextEpoch(s)
 			}
 		}
 		return nil
@@ -127,7 +128,7 @@ func (r *register) decide(f func(*State) error) error {
 
 // acts reports whether this instance decides about a key now. Call it within decide or change.
 func (r *register) acts(s *State, k Key) bool {
-	if s.Standing != In || r.leaving && !r.omit.has(ruleStopActing) && !r.omit.has(ruleStopJoining) {
+	if s.Standing != In || r.leaving && !r.omit.has(ruleStopActing) {
 		return false
 	}
 	if !s.certain(k) && !r.omit.has(ruleFetchBack) {
@@ -136,19 +137,49 @@ func (r *register) acts(s *State, k Key) bool {
 	return r.omit.has(ruleOneHome) || s.blocker(k, r.ordinal, r.omit) < 0
 }
 
-// leave makes the instance stop acting, or act again after a hand-over that failed.
-func (r *register) leave(leaving bool) {
+// stopActing makes the instance stop acting, or act again after a hand-over that failed.
+func (r *register) stopActing(stop bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.leaving = leaving
+	r.leaving = stop
 }
 
-// isLeaving reports whether a hand-over has begun.
+// isLeaving reports whether this instance has stopped acting for a hand-over.
 func (r *register) isLeaving() bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.leaving && !r.omit.has(ruleStopJoining)
+	return r.leaving
 }
+
+// startJoining reports whether this instance may tell members that it acts. endJoining must follow.
+// It may not after a stop has begun.
+func (r *register) startJoining() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.joining = !r.leaving || r.omit.has(ruleStopJoining)
+	return r.joining
+}
+
+func (r *register) endJoining() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.joining = false
+}
+
+// stopJoining makes sure that an instance that has not joined does not join any more. It returns
+// false while members are being told.
+func (r *register) stopJoining() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.joining {
+		return false
+	}
+	r.leaving = r.leaving || r.state.Standing == Joining
+	return true
+}
+
+// nextEpoch returns an epoch above all that this instance has had.
+func (r *register) nextEpoch(s *State) uint64 { return max(r.tick(), s.Epoch+1) }
 
 // told returns the part of a Reply that describes this instance.
 func (r *register) told(s *State, a Answer) Reply {

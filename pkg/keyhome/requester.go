@@ -111,8 +111,8 @@ func (r *requester) Acquire(ctx context.Context, key Key, print Fingerprint) (*H
 		if try > 0 && r.clock.Sleep(ctx, retryPause) != nil {
 			break
 		}
-		claim.Attempt = r.tick()
-		d, err := r.attempt(ctx, claim)
+		claim.Attempt = max(r.tick(), claim.Attempt+1)
+		d, err := r.attempt(ctx, &claim)
 		if err != nil {
 			return hold, err
 		}
@@ -135,44 +135,51 @@ func (r *requester) begin(key Key) {
 	u.requests++
 }
 
-// attempt asks the instances in the order of their rank until one decides.
-func (r *requester) attempt(ctx context.Context, c Claim) (Decision, error) {
-	refused := Decision{Outcome: Refuse, Missing: -1}
+// attempt asks the instances in the order of their rank until one decides. If the home knows a
+// later attempt of this instance, c.Attempt becomes that one.
+//
+// An instance that does not decide about the key may know an old claim. Its answer counts only if
+// the instance that decides, as far as it knows, does not answer.
+func (r *requester) attempt(ctx context.Context, c *Claim) (Decision, error) {
+	result := Decision{Outcome: Refuse, Missing: -1}
 	formed := false
 	route := r.route(c.Key)
 	for asked := 0; asked < len(route) && asked < maxAsked; asked++ {
 		home := route[asked]
-		reply, err := r.send(ctx, home, Message{Kind: KindClaim, From: r.ordinal, Claim: c})
+		reply, err := r.send(ctx, home, Message{Kind: KindClaim, From: r.ordinal, Claim: *c})
 		r.note(home, err)
-		switch {
-		case err != nil && home == r.ordinal:
-			return refused, err
-		case err != nil:
-			if refused.Missing < 0 && !errors.Is(err, ErrLegacy) {
-				refused.Missing = home
+		if err != nil {
+			if home == r.ordinal {
+				return Decision{Outcome: Refuse, Missing: -1}, err
+			}
+			if result.Missing < 0 && result.Outcome == Refuse && !errors.Is(err, ErrLegacy) {
+				result.Missing = home
 			}
 			continue
+		}
+		switch next := reply.DeferTo; {
 		case reply.Answer == Granted:
-			r.granted(c, home)
+			r.granted(*c, home)
 			return Decision{Outcome: Create, Missing: -1, AskAll: r.anyLegacy()}, nil
-		case reply.Answer == Known && reply.Owner != r.ordinal:
-			return r.forward(reply), nil
 		case reply.Answer == Stale:
 			// The clock of this instance was set back, or its folder was lost. The next attempt is newer.
-			return refused, r.change(ctx, nil, func(s *State) error {
-				r.merge(s, reply.Clock)
-				return nil
-			})
+			c.Attempt = max(c.Attempt, reply.Clock)
+			return Decision{Outcome: Refuse, Missing: -1}, nil
+		case reply.Answer == Known && reply.Owner != r.ordinal:
+			if next < 0 || slices.Contains(route[:asked+1], next) {
+				return r.forward(reply), nil
+			}
+			result = r.forward(reply)
 		}
 		formed = formed || reply.Standing != Joining
-		if next := reply.DeferTo; reply.Answer == NotHome && next >= 0 && !slices.Contains(route[:asked+1], next) {
+		if next := reply.DeferTo; next >= 0 && !slices.Contains(route[:asked+1], next) {
 			route = slices.Insert(slices.DeleteFunc(route, func(o int) bool { return o == next }), asked+1, next)
 		}
 	}
 	if !formed {
-		return r.unformed(ctx, c, refused)
+		return r.unformed(ctx, *c, result)
 	}
-	return refused, nil
+	return result, nil
 }
 
 // forward is the decision for a key that another instance owns.
@@ -313,12 +320,23 @@ func (h *Hold) Done(ctx context.Context, created bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
-	c := Claim{Key: h.key, Owner: h.requester.ordinal, Attempt: u.attempt}
-	_, err := h.requester.send(ctx, u.home, Message{Kind: KindRelease, From: h.requester.ordinal, Claim: c})
-	if err != nil {
+	if !h.requester.release(ctx, h.key, u) {
 		// A repetition finds the claim and comes to this instance, which may then create the operation.
 		h.requester.log.V(1).Info("could not release a claim", "home", u.home)
 	}
+}
+
+// release releases a claim at the home that has granted it. If that home has left since, or does
+// not answer, it releases the claim at its successor too.
+func (r *requester) release(ctx context.Context, key Key, u *use) bool {
+	m := Message{Kind: KindRelease, From: r.ordinal, Claim: Claim{Key: key, Owner: r.ordinal, Attempt: u.attempt}}
+	successors := slices.DeleteFunc(r.route(key), func(o int) bool { return o == u.home })
+	for _, home := range append([]int{u.home}, successors[:min(len(successors), 2)]...) {
+		if reply, err := r.send(ctx, home, m); err == nil && reply.Answer == Done {
+			return true
+		}
+	}
+	return false
 }
 
 // end counts a request down. It returns the use when no request uses the key any more.

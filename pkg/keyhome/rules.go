@@ -21,7 +21,10 @@ const (
 	ruleCopy                             // the second home has a copy
 	ruleHandOver                         // a planned stop hands over
 	ruleConfirm                          // the owner is asked before a claim expires
+	ruleExpireLate                       // a claim of a removed owner stays for a while after its expiry
 	ruleFollowTime                       // the version of a claim is not behind the time
+	ruleAllHeirs                         // a hand-over ends when all heirs act, and is repeated without others
+	ruleKeepNew                          // a claim whose version is ahead of the clock is not removed
 	ruleRemoved                          // a removed instance is not waited for
 )
 

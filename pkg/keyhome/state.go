@@ -44,14 +44,16 @@ type State struct {
 type Peer struct {
 	Epoch    uint64   `json:"epoch"`
 	Standing Standing `json:"standing"` // In, Out or Gone; Out also after a hand-over for good
-	ForGood  bool     `json:"forGood,omitempty"`
-	Folder   string   `json:"folder,omitempty"`   // identity of its state folder
-	Removals uint64   `json:"removals,omitempty"` // State.Removals of the peer
+	// ForGood says that the peer has left for good. With In, a member has said so, and this instance
+	// has not taken over yet.
+	ForGood  bool   `json:"forGood,omitempty"`
+	Folder   string `json:"folder,omitempty"`   // identity of its state folder
+	Removals uint64 `json:"removals,omitempty"` // State.Removals of the peer
 	// Heirs lists the instances that the peer handed its claims over to: each key's claim to the one
 	// that ranks highest.
 	Heirs []int `json:"heirs,omitempty"`
-	// Held gives the epochs of the hand-overs that the peer had received when it left. It has passed
-	// their claims on.
+	// Held gives the epochs of the hand-overs that the peer had received when it left, also of those
+	// whose senders were removed since. It has passed their claims on.
 	Held map[int]uint64 `json:"held,omitempty"`
 	// After is the position in the peer's table up to which this instance has fetched its claims.
 	After int64 `json:"after,omitempty"`
@@ -150,7 +152,7 @@ func (s *State) members() (list []int) {
 // inside returns the other members that are in, ordered by ordinal.
 func (s *State) inside() (list []int) {
 	for q, p := range s.Peers {
-		if p.Standing == In {
+		if p.Standing == In && !p.ForGood {
 			list = append(list, q)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // upkeep does the slow work of an instance: it copies claims to their second homes, removes expired
@@ -51,16 +52,16 @@ func (u *upkeep) noteView(ctx context.Context, v View) error {
 // keys are fetched from all members first, because they may have taken over what this instance has
 // missed.
 func (u *upkeep) removed(ctx context.Context, v View) error {
-	s := u.look()
-	removed := u.arrival.gone(&s, v)
-	if len(removed) == 0 || s.Standing != In {
+	before := u.look()
+	removed := u.arrival.gone(&before, v)
+	if len(removed) == 0 || before.Standing != In {
 		return nil
 	}
 	isRemoved := make(map[int]bool)
 	for _, o := range removed {
 		isRemoved[o] = true
 	}
-	members := slices.DeleteFunc(s.members(), func(o int) bool { return isRemoved[o] })
+	members := slices.DeleteFunc(before.members(), func(o int) bool { return isRemoved[o] })
 	for _, again := range []bool{false, true} { // first only what is new, which shows that all answer
 		for _, peer := range members {
 			if err := u.pullAll(ctx, peer, again); err != nil {
@@ -70,8 +71,9 @@ func (u *upkeep) removed(ctx context.Context, v View) error {
 	}
 	return u.change(ctx, nil, func(s *State) error {
 		for _, o := range removed {
-			p := s.Peers[o]
-			s.Peers[o] = Peer{Epoch: p.Epoch, Standing: Gone, Removals: p.Removals}
+			if p := s.Peers[o]; p.Epoch == before.Peers[o].Epoch { // else it has joined again meanwhile
+				s.Peers[o] = Peer{Epoch: p.Epoch, Standing: Gone, Removals: p.Removals}
+			}
 		}
 		return nil
 	})
@@ -148,7 +150,9 @@ func (u *upkeep) expire(ctx context.Context) error {
 }
 
 // expireOf asks the owner of expired claims. While the owner does not answer, the claims stay,
-// unless it was removed. It is asked even then, because it may be back before this instance knows.
+// unless it was removed and they expired removedWait ago. Until then it may be back with an
+// operation that has not expired by its clock, although this instance does not know it yet and the
+// question was lost.
 func (u *upkeep) expireOf(ctx context.Context, owner int, expired []Entry) error {
 	m := Message{Kind: KindConfirm, From: u.ordinal}
 	for i := range expired {
@@ -157,8 +161,13 @@ func (u *upkeep) expireOf(ctx context.Context, owner int, expired []Entry) error
 	var needed map[Key]int64
 	if !u.omit.has(ruleConfirm) {
 		reply, err := u.requester.send(ctx, owner, m)
-		if v := u.arrival.view(); (err != nil || reply.Answer != Done) && !v.absent(owner) {
-			return nil // asked again later
+		if err != nil || reply.Answer != Done {
+			if !u.arrival.view().absent(owner) {
+				return nil // asked again later
+			}
+			if !u.omit.has(ruleExpireLate) {
+				expired = u.expiredBefore(expired, removedWait)
+			}
 		}
 		needed = make(map[Key]int64)
 		for _, c := range reply.Claims {
@@ -166,6 +175,9 @@ func (u *upkeep) expireOf(ctx context.Context, owner int, expired []Entry) error
 		}
 	}
 	for _, e := range expired {
+		if u.tooNew(&e) {
+			continue
+		}
 		var next *Entry
 		if expires, ok := needed[e.Key]; ok {
 			renewed := e
@@ -177,6 +189,12 @@ func (u *upkeep) expireOf(ctx context.Context, owner int, expired []Entry) error
 		}
 	}
 	return nil
+}
+
+// expiredBefore returns the entries that expired at least that long ago.
+func (u *upkeep) expiredBefore(entries []Entry, ago time.Duration) []Entry {
+	limit := u.clock.Now().Add(-ago).Unix()
+	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Expires > limit })
 }
 
 // confirm returns those of this instance's claims that are still needed, with a new expiry: the

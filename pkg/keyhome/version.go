@@ -14,6 +14,12 @@ const clockReserve = uint64(2 * time.Second)
 // margin, so that many restarts in a row do not move the clock further and further ahead.
 const clockMargin = uint64(50 * time.Millisecond)
 
+// maxAhead is how far the clock of a peer may be ahead of the time at this instance: clocks differ
+// by 10 seconds at most, and the clock of an instance is ahead of its time by clockReserve at most.
+// A clock that is further ahead is wrong. It is not followed, because it would spread to all
+// instances and stay for as long as it is ahead.
+const maxAhead = uint64(15 * time.Second)
+
 // versionClock gives the versions of claims, the attempts of an owner and the epochs. Each value is
 // higher than all earlier ones, also over a restart, and close to the time in nanoseconds since
 // 1970. It is safe for concurrent use.
@@ -32,7 +38,7 @@ func nanos(t time.Time) uint64 { return uint64(max(t.UnixNano(), 0)) }
 // Call it within change.
 func (v *versionClock) restart(s *State, version uint64) {
 	v.clockMu.Lock()
-	v.clock = max(s.Clock, version, nanos(v.now()))
+	v.clock = max(s.Clock, v.limit(version), nanos(v.now()))
 	v.clockMu.Unlock()
 	v.merge(s, 0)
 }
@@ -76,7 +82,7 @@ func (v *versionClock) tick() uint64 {
 func (v *versionClock) merge(s *State, clock uint64) {
 	v.clockMu.Lock()
 	defer v.clockMu.Unlock()
-	v.clock = max(v.clock, clock)
+	v.clock = max(v.clock, v.limit(clock))
 	s.Clock = max(s.Clock, v.clock+clockMargin, nanos(v.now())+clockReserve)
 }
 
@@ -86,9 +92,12 @@ func (v *versionClock) advance(claims []Claim) {
 	v.clockMu.Lock()
 	defer v.clockMu.Unlock()
 	for i := range claims {
-		v.clock = max(v.clock, claims[i].Version)
+		v.clock = max(v.clock, v.limit(claims[i].Version))
 	}
 }
+
+// limit returns how far the clock follows a clock of another instance.
+func (v *versionClock) limit(clock uint64) uint64 { return min(clock, nanos(v.now())+maxAhead) }
 
 // latest returns the last value of the clock.
 func (v *versionClock) latest() uint64 {
