@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -113,6 +114,7 @@ func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
 		Name: "signstash_forwards_total",
 		Help: "Questions put to other instances, by outcome: answered, unknown (not theirs), silent.",
 	}, []string{"outcome"})}
+	f.proofs.folders = newFolders(c.Log)
 	f.peers = peers{source: c.Source, ordinal: c.Ordinal, name: c.Name, outcomes: f.outcomes}
 	if c.TLS != nil {
 		f.scheme = "https"
@@ -131,7 +133,7 @@ func NewForwarder(c ForwarderConfig) (*Forwarder, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if c.Registerer != nil {
-		if err := c.Registerer.Register(f.outcomes); err != nil {
+		if err := errors.Join(c.Registerer.Register(f.outcomes), c.Registerer.Register(f.proofs.folders.lost)); err != nil {
 			return nil, fmt.Errorf("register forwarding metrics: %w", err)
 		}
 	}

@@ -86,6 +86,9 @@ func (m *Messenger) Send(ctx context.Context, to int, message keyhome.Message) (
 	defer cancel()
 	reply, err := m.exchange(limited, keys, &peer, body)
 	m.note(ctx, limited, to, err)
+	if err == nil {
+		m.cfg.Forwarder.proofs.folders.note(&peer, reply.Folder)
+	}
 	if err != nil && !errors.Is(err, keyhome.ErrLegacy) {
 		err = fmt.Errorf("%w: %s: %w", keyhome.ErrNoAnswer, peer.Name, err)
 	}

@@ -49,9 +49,12 @@ type Pass struct {
 	ProvesState func(state, proof string) bool
 }
 
-// proofs remembers which runs of peers have given a proof, and with which state folder. The zero
-// value is empty and ready. Safe for concurrent use.
-type proofs struct{ runs sync.Map } // by runOf: identity of the state folder, empty if it is not known
+// proofs remembers which runs of peers have given a proof, and with which state folder. Safe for
+// concurrent use.
+type proofs struct {
+	runs    sync.Map // by runOf: identity of the state folder, empty if it is not known
+	folders *folders
+}
 
 // given reports whether the latest answer of this run of a peer at its address carried a proof.
 func (p *proofs) given(to *Published) bool {
@@ -105,6 +108,7 @@ func (p *proofs) checkState(pass Pass, to *Published, header string) error {
 	if header != "" && (pass.ProvesState == nil || !pass.ProvesState(state, proof)) {
 		return errWrongProof
 	}
+	p.folders.note(to, state)
 	run := runOf(to)
 	if state != "" && p.runs.CompareAndSwap(run, "", state) {
 		return nil
