@@ -24,7 +24,11 @@ func Publish(ctx context.Context, c client.Client, p *corev1.Pod, host string, p
 
 // Look reconciles once, without a cache that could be stale.
 func Look(ctx context.Context, c client.Client, config Config) error {
-	r := &reconciler{config: config, client: c, events: events.NewFakeRecorder(10), metrics: newMetrics()}
+	recorder := events.NewFakeRecorder(10)
+	r := &reconciler{
+		config: config, client: c, events: recorder, metrics: newMetrics(),
+		volumes: newVolumes(c, config.Namespace, recorder),
+	}
 	_, err := r.Reconcile(ctx, ctrl.Request{})
 	return err
 }

@@ -30,11 +30,12 @@ func newMetrics() *metrics {
 	}
 }
 
-func (m *metrics) register(r prometheus.Registerer) error {
+// register registers the metrics and another one.
+func (m *metrics) register(r prometheus.Registerer, other prometheus.Collector) error {
 	if r == nil {
 		return nil
 	}
-	return errors.Join(r.Register(m.published), r.Register(m.missing), r.Register(m.expected))
+	return errors.Join(r.Register(m.published), r.Register(m.missing), r.Register(m.expected), r.Register(other))
 }
 
 // observe sets the metrics from the result of one reconciliation.

@@ -37,20 +37,10 @@ func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, i
 	if client.IgnoreNotFound(err) != nil {
 		return "", fmt.Errorf("read endpoints ConfigMap: %w", err)
 	}
-	ours := metav1.IsControlledBy(current, owner)
-	before, err := predecessor(current.Data[affinity.DirectoryKey], ours, r.written, time.Now())
-	if err != nil {
-		log.FromContext(ctx).Error(err, "the endpoints ConfigMap is damaged; writing it again")
-	}
-	d := r.nextDirectory(replicas(owner), instances, before)
-	data, err := affinity.EncodeDirectory(d)
+	next, d, err := r.nextConfigMap(ctx, owner, instances, current)
 	if err != nil {
 		return "", err
 	}
-	next := current.DeepCopy()
-	next.Namespace, next.Name = r.config.Namespace, r.config.EndpointsConfigMap
-	next.Data = map[string]string{affinity.DirectoryKey: string(data)}
-	next.OwnerReferences = kube.OwnedBy(owner)
 	if exists && reflect.DeepEqual(current, next) {
 		r.written = d
 		return current.ResourceVersion, nil
@@ -66,6 +56,31 @@ func (r *reconciler) directory(ctx context.Context, owner *appsv1.StatefulSet, i
 	r.written = d
 	log.FromContext(ctx).Info("wrote the endpoints", "expected", d.Expected, "known", len(d.Endpoints))
 	return next.ResourceVersion, nil
+}
+
+// nextConfigMap returns the ConfigMap of the directory and the directory in it. current is the
+// ConfigMap that it replaces.
+func (r *reconciler) nextConfigMap(
+	ctx context.Context, owner *appsv1.StatefulSet, instances []instance, current *corev1.ConfigMap,
+) (*corev1.ConfigMap, affinity.Directory, error) {
+	ours := metav1.IsControlledBy(current, owner)
+	before, err := predecessor(current.Data[affinity.DirectoryKey], ours, r.written, time.Now())
+	if err != nil {
+		log.FromContext(ctx).Error(err, "the endpoints ConfigMap is damaged; writing it again")
+	}
+	d := r.nextDirectory(replicas(owner), instances, before)
+	data, err := affinity.EncodeDirectory(d)
+	if err != nil {
+		return nil, d, err
+	}
+	known := decodeClaims(current.Annotations[volumesAnnotation])
+	claims := r.volumes.look(ctx, owner, max(d.Expected, d.Stopped), instances, known)
+	next := current.DeepCopy()
+	next.Namespace, next.Name = r.config.Namespace, r.config.EndpointsConfigMap
+	next.Data = map[string]string{affinity.DirectoryKey: string(data)}
+	next.OwnerReferences = kube.OwnedBy(owner)
+	next.Annotations, err = claims.annotate(current.Annotations)
+	return next, d, err
 }
 
 // nextDirectory returns the directory of these instances. before is the directory that it replaces.

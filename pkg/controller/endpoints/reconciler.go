@@ -28,6 +28,7 @@ type reconciler struct {
 	client  client.Client
 	events  events.EventRecorder
 	metrics *metrics
+	volumes *volumes
 
 	written affinity.Directory // the last version of the directory that is known to be stored
 	version string             // resourceVersion of the directory that the pods were touched for

@@ -76,7 +76,7 @@ func TestStop(t *testing.T) {
 // many exist.
 func (w *world) wantExpected(want float64) {
 	w.t.Helper()
-	if got := w.gauge("signstash_instances_expected"); got != want {
+	if got := w.metric("signstash_instances_expected"); got != want {
 		w.t.Errorf("%v instances are expected, want %v", got, want)
 	}
 }
@@ -199,12 +199,13 @@ func (w *world) wantLost(last affinity.Published, why string) {
 	if err != nil || own != last {
 		w.t.Errorf("the pod knows %+v (%v), want its last endpoint %+v", own, err, last)
 	}
-	if got := w.gauge("signstash_controller_endpoints_missing"); got != 1 {
+	if got := w.metric("signstash_controller_endpoints_missing"); got != 1 {
 		w.t.Errorf("signstash_controller_endpoints_missing is %v, want 1", got)
 	}
 }
 
-func (w *world) gauge(name string) float64 {
+// metric returns the value of a gauge or counter.
+func (w *world) metric(name string) float64 {
 	w.t.Helper()
 	families, err := w.metrics.Gather()
 	if err != nil {
@@ -212,7 +213,7 @@ func (w *world) gauge(name string) float64 {
 	}
 	for _, f := range families {
 		if f.GetName() == name {
-			return f.GetMetric()[0].GetGauge().GetValue()
+			return f.GetMetric()[0].GetGauge().GetValue() + f.GetMetric()[0].GetCounter().GetValue()
 		}
 	}
 	w.t.Fatalf("there is no metric %s", name)

@@ -68,8 +68,12 @@ func Setup(mgr ctrl.Manager, c Config) error {
 	if err := c.Validate(); err != nil {
 		return fmt.Errorf("set up endpoints: %w", err)
 	}
-	r := &reconciler{config: c, client: mgr.GetClient(), events: mgr.GetEventRecorder(name), metrics: newMetrics()}
-	if err := r.metrics.register(c.Metrics); err != nil {
+	recorder := mgr.GetEventRecorder(name)
+	r := &reconciler{
+		config: c, client: mgr.GetClient(), events: recorder, metrics: newMetrics(),
+		volumes: newVolumes(mgr.GetAPIReader(), c.Namespace, recorder),
+	}
+	if err := r.metrics.register(c.Metrics, r.volumes.lost); err != nil {
 		return fmt.Errorf("register metrics of endpoints: %w", err)
 	}
 	// Every change of any object queues the one StatefulSet.
