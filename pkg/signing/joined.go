@@ -37,12 +37,12 @@ func Join(original, section Sized, pieces Pieces) (*Joined, error) {
 // errOmitted is the error for a list that omits bytes that it must not omit.
 var errOmitted = errors.New("the omitted bytes are not the slash of an empty element")
 
-// checkOmitted reads the bytes that pieces omits. They must be blanks and the slash of an empty XML
-// element (XML 1.0, 3.1 EmptyElemTag), and the next character must be its ">". In UTF-16 each of
-// these characters takes two bytes.
+// checkOmitted reads the bytes of an XML document that pieces omits. They must be blanks and the
+// slash of an empty XML element (XML 1.0, 3.1 EmptyElemTag), and the next character must be its
+// ">". In UTF-16 each of these characters takes two bytes.
 func checkOmitted(original Sized, pieces Pieces) error {
 	from, to := pieces.omitted()
-	if from == to {
+	if _, _, kept := pieces.kept(original.Size()); kept || from == to {
 		return nil
 	}
 	text := make([]byte, min(to-from+2, original.Size()-from)) // maxOmitted+2 at most

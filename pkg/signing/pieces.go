@@ -9,9 +9,15 @@ import (
 // MaxPieces is how many pieces a signed document has at most. The known formats need four.
 const MaxPieces = 5
 
-// maxOmitted is how many bytes of the original a list may omit at most, see Pieces. A format keeps
-// the blanks of an empty root element that has more.
-const maxOmitted = 256
+const (
+	// maxOmitted is how many bytes of an XML document a list may omit at most, see Pieces. A format
+	// keeps the blanks of an empty root element that has more.
+	maxOmitted = 256
+	// maxOmittedHead and maxOmittedTail are how many bytes before and after the content of a CMS file
+	// a list may omit at most. They are above what pkg/cades reads there.
+	maxOmittedHead = 128 << 10
+	maxOmittedTail = 32 << 20
+)
 
 // Piece is a range of bytes of a signed document: the bytes [From, To) of its section, or of its
 // original. It is not empty.
@@ -33,9 +39,11 @@ func (p Piece) String() string {
 
 // Pieces says how a signed document is joined from its original and its section, which holds the
 // new bytes. A list has 1 to MaxPieces pieces. Every byte of the section and every byte of the
-// original appears exactly once and in order. There are two exceptions for the original:
+// original appears exactly once and in order. There are three exceptions for the original:
 //
 //   - A detached signature (CAdES) has no byte of the original.
+//   - If a further signature is added to a CMS file (CAdES), its content stays, in one piece
+//     between new bytes. What is before and after the content is written again.
 //   - The slash of an empty XML root element (<a/>) and the blanks before it may be omitted, so
 //     that the element can get content (<a>...</a>).
 //
@@ -70,6 +78,9 @@ func (p Pieces) Check(original, section int64) error {
 	if original < 0 || section < 0 || original > math.MaxInt64-section {
 		return fmt.Errorf("an original of %d bytes and a section of %d bytes are not possible", original, section)
 	}
+	if from, to, ok := p.kept(original); ok {
+		return Pieces{p[0], {To: to - from}, p[2]}.Check(to-from, section)
+	}
 	var usedOriginal, usedNew int64 // all bytes before these positions are used or omitted
 	omissions := 0
 	for _, piece := range p {
@@ -97,6 +108,27 @@ func (p Pieces) Check(original, section int64) error {
 		return fmt.Errorf("%d of %d bytes of the original are used", usedOriginal, original)
 	}
 	return nil
+}
+
+// kept returns the range of the original that stays when a further signature is added to a CMS
+// file. ok is false for a list of any other shape.
+func (p Pieces) kept(original int64) (from, to int64, ok bool) {
+	if len(p) != 3 || !p[0].New || p[1].New || !p[2].New {
+		return 0, 0, false
+	}
+	from, to = p[1].From, p[1].To
+	ok = 0 < from && from <= maxOmittedHead && from < to && to < original && original-to <= maxOmittedTail
+	return from, to, ok
+}
+
+// end returns the first byte of the original after the pieces.
+func (p Pieces) end() (end int64) {
+	for _, piece := range p {
+		if !piece.New {
+			end = piece.To
+		}
+	}
+	return end
 }
 
 // omitted returns the range of the original that the list omits in front of a later piece. The

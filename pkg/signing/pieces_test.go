@@ -55,6 +55,22 @@ func TestPiecesRefused(t *testing.T) {
 			"omitted twice", signing.Pieces{original(0, 9), section(0, s), original(10, 20), original(21, n)},
 			"omitted at two places",
 		},
+		{
+			"head omitted alone", signing.Pieces{section(0, 9), original(1, n), section(9, s)},
+			"does not start at byte 0",
+		},
+		{
+			"tail omitted alone", signing.Pieces{section(0, 9), original(0, n-1), section(9, s)},
+			"999 of 1000 bytes of the original",
+		},
+		{
+			"middle without new bytes before it", signing.Pieces{original(1, n-1), section(0, s)},
+			"does not start at byte 0",
+		},
+		{
+			"section missing around the middle", signing.Pieces{section(0, 9), original(1, n-1), section(10, s)},
+			"does not start at byte 9",
+		},
 		{"section missing at the end", signing.Pieces{original(0, n), section(0, s-1)}, "99 of 100 new bytes"},
 		{
 			"section missing at first", signing.Pieces{original(0, n), section(1, s)},
@@ -88,6 +104,17 @@ func TestPiecesRefused(t *testing.T) {
 			t.Errorf("Check with the sizes %d = nil, want an error", sizes)
 		}
 	}
+	middle := signing.Pieces{section(0, 9), original(128<<10, 33<<20), section(9, s)}
+	if err := middle.Check(65<<20, s); err != nil {
+		t.Errorf("Check of the middle of a file = %v", err)
+	}
+	if err := middle.Check(65<<20+1, s); err == nil {
+		t.Error("Check with too long a tail = nil, want an error")
+	}
+	middle[1].From++
+	if err := middle.Check(65<<20, s); err == nil {
+		t.Error("Check with too long a head = nil, want an error")
+	}
 	if err := manyPieces(signing.MaxPieces).Check(30, 20); err != nil {
 		t.Errorf("Check of %d pieces = %v", signing.MaxPieces, err)
 	}
@@ -105,13 +132,15 @@ func manyPieces(n int) (p signing.Pieces) {
 }
 
 // FuzzPieces: a list that Check accepts joins a document with every byte of original and section,
-// each once and in order. Only one short range of the original may be missing, or all of it.
+// each once and in order. Of the original may be missing: one short range, all of it, or what is
+// around one piece between new bytes.
 func FuzzPieces(f *testing.F) {
 	f.Add(uint8(9), uint8(4), []byte{0, 0, 9, 1, 0, 4})
 	f.Add(uint8(9), uint8(4), []byte{0, 0, 5, 1, 0, 4, 0, 5, 9})
 	f.Add(uint8(9), uint8(4), []byte{1, 0, 2, 0, 0, 9, 1, 2, 4})
 	f.Add(uint8(9), uint8(4), []byte{0, 0, 5, 1, 0, 4, 0, 7, 9})
 	f.Add(uint8(9), uint8(4), []byte{1, 0, 4})
+	f.Add(uint8(9), uint8(4), []byte{1, 0, 2, 0, 3, 6, 1, 2, 4})
 	f.Add(uint8(9), uint8(4), []byte{0, 0, 0xff, 1, 0xff, 4})
 	f.Fuzz(func(t *testing.T, n, s uint8, list []byte) {
 		var pieces signing.Pieces
@@ -147,7 +176,8 @@ func FuzzPieces(f *testing.F) {
 			}
 		}
 		whole := len(used) > 0 && used[0] == 0 && used[len(used)-1] == int64(n)-1
-		if gap > 1 || len(used) > 0 && !whole {
+		middle := gap == 0 && len(pieces) == 3 && pieces[0].New && !pieces[1].New && pieces[2].New
+		if gap > 1 || len(used) > 0 && !whole && !middle {
 			t.Errorf("%v uses the bytes %v of %d", pieces, used, n)
 		}
 	})
@@ -266,7 +296,7 @@ func TestJoinedShortened(t *testing.T) {
 			t.Fatalf("%s: Join = %v", shape.Name, err)
 		}
 		want := io.ErrUnexpectedEOF
-		if shape.Name == "detached" {
+		if shape.Name == "detached" || shape.Name == "keep the middle" { // without the last byte
 			want = nil
 		}
 		if _, err := io.ReadAll(io.NewSectionReader(joined, 0, joined.Size())); err != want {

@@ -38,6 +38,7 @@ func joinStored(original, section File, pieces Pieces, d Document) (File, error)
 	}
 	checked := &checkedOriginal{File: original, content: d.Content, hash: sha256.New()}
 	checked.omitFrom, checked.omitTo = pieces.omitted()
+	checked.end = pieces.end()
 	joined, err := Join(checked, section, pieces)
 	if err != nil {
 		if KindOf(err) != KindStorage {
@@ -61,7 +62,8 @@ func (f *signedFile) Close() error { return errors.Join(f.original.Close(), f.se
 type checkedOriginal struct {
 	File
 	content          Content
-	omitFrom, omitTo int64 // the range that no reader asks for; it is hashed too
+	omitFrom, omitTo int64 // a range that no reader asks for; it is hashed too
+	end              int64 // no reader asks for the bytes from here on; they are hashed too
 	hash             hash.Hash
 	hashed           int64 // bytes that were hashed, from the beginning
 }
@@ -82,20 +84,37 @@ func (c *checkedOriginal) check(p []byte, off int64) error {
 		return nil
 	}
 	if off == c.omitTo && c.hashed == c.omitFrom && c.omitFrom < c.omitTo {
-		omitted := make([]byte, c.omitTo-c.omitFrom) // maxOmitted at most
-		if n, err := c.File.ReadAt(omitted, c.omitFrom); n < len(omitted) {
-			return storageError(err)
+		if err := c.hashUnread(c.omitTo); err != nil {
+			return err
 		}
-		c.hash.Write(omitted)
-		c.hashed = c.omitTo
 	}
 	if off != c.hashed {
 		return nil
 	}
 	c.hash.Write(p)
 	c.hashed += int64(len(p))
+	if c.hashed == c.end {
+		if err := c.hashUnread(c.File.Size()); err != nil {
+			return err
+		}
+	}
 	if c.hashed < c.File.Size() {
 		return nil
 	}
 	return checkDigest(c.hash, c.content)
+}
+
+// hashUnread hashes the bytes up to a position, which no reader asks for: at most maxOmittedTail.
+func (c *checkedOriginal) hashUnread(to int64) error {
+	buffer := readBuffers.Get().(*[]byte)
+	defer readBuffers.Put(buffer)
+	for c.hashed < to {
+		part := (*buffer)[:min(to-c.hashed, int64(len(*buffer)))]
+		if n, err := c.File.ReadAt(part, c.hashed); n < len(part) {
+			return storageError(err)
+		}
+		c.hash.Write(part)
+		c.hashed += int64(len(part))
+	}
+	return nil
 }

@@ -34,6 +34,9 @@ var Shapes = []Shape{
 	{Name: "detached", Promise: Detaches, join: func(_, s int64) signing.Pieces {
 		return signing.Pieces{{New: true, To: s}}
 	}},
+	{Name: "keep the middle", join: func(n, s int64) signing.Pieces {
+		return signing.Pieces{{New: true, To: s / 3}, {From: n / 3, To: n - n/3}, {New: true, From: s / 3, To: s}}
+	}},
 	{Name: "five pieces", join: func(n, s int64) signing.Pieces {
 		return signing.Pieces{
 			{To: n / 3}, {New: true, To: s / 2}, {From: n / 3, To: n / 2}, {New: true, From: s / 2, To: s}, {From: n / 2, To: n},
