@@ -1,25 +1,148 @@
 package cades
 
 import (
+	"bytes"
 	"context"
 	"crypto"
+	"errors"
+	"fmt"
+	"slices"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// errCosign says that co-signing is not possible.
-func errCosign() error {
-	return signing.Errorf(signing.KindUnsupported, "existing COSIGN is not supported yet")
+const (
+	// maxSigners is how many signers a file may have. It is the bound of pkg/cms on what it reads.
+	maxSigners = 16
+	// maxTextContent bounds the content of a PEM or base64 file to be co-signed, in bytes. The signed
+	// file is binary, so such a content is written again, and it is in memory meanwhile.
+	maxTextContent = 16 << 20
+)
+
+// readExisting reads a file to be co-signed.
+func readExisting(ctx context.Context, file signing.Sized) (*message, error) {
+	m, err := readMessage(ctx, file)
+	switch {
+	case err != nil:
+		return nil, err
+	case !m.attached:
+		return nil, signing.Errorf(signing.KindUnsupported,
+			"the file is a detached signature. It cannot be co-signed, because it does not contain what would be signed")
+	case !m.octets || !m.signed.ContentType.Equal(cms.OIDData):
+		return nil, signing.Errorf(signing.KindUnsupported,
+			"the file cannot be co-signed, because its content is not of type id-data")
+	case m.further > 0:
+		return nil, damaged("bytes that belong to nothing follow its structure")
+	case len(m.signed.Signers) >= maxSigners:
+		return nil, tooLarge("it has %d signatures already", len(m.signed.Signers))
+	case m.source.text != "" && m.size > maxTextContent:
+		return nil, signing.Errorf(signing.KindTooLarge,
+			"the file is %s and has a content of %d bytes. Above %d bytes only a binary file can be co-signed",
+			m.encoding, m.size, maxTextContent)
+	}
+	return m, nil
 }
 
-func cosignDigest(context.Context, signing.Sized, crypto.Hash) ([]byte, error) {
-	return nil, errCosign()
+// digestToCosign returns the digest of the content of a file to be co-signed. It refuses a file
+// with a signature that is wrong.
+func digestToCosign(m *message, algorithm crypto.Hash) ([]byte, error) {
+	digests, err := m.digests(append(m.hashes(), algorithm))
+	if err != nil {
+		return nil, err
+	}
+	for i := range m.signed.Signers {
+		s := &m.signed.Signers[i]
+		digest, ok := digests[s.Hash]
+		if !ok {
+			continue
+		}
+		if _, err := m.signed.VerifySigner(s, digest); errors.Is(err, cms.ErrMismatch) {
+			return nil, signing.Errorf(signing.KindBroken, "signature %d of the file is not valid: %v", i+1, err)
+		}
+	}
+	return digests[algorithm], nil
 }
 
-func (a *assembly) startCosigning(context.Context) error { return errCosign() }
-
-func (a *assembly) finishCosigning([]byte, []byte) ([]byte, signing.Pieces, error) {
-	return nil, nil, errCosign()
+// checkNew refuses to add a signature that the file contains already: by the same key, in the same
+// second.
+func (m *message) checkNew(attributes []byte) error {
+	for i := range m.signed.Signers {
+		if bytes.Equal(m.signed.Signers[i].RawSignedAttributes, attributes) {
+			return signing.Errorf(signing.KindInvalid, "the file contains this signature already")
+		}
+	}
+	return nil
 }
 
-func (a *assembly) checkCosigned(*message, signing.Pieces) error { return errCosign() }
+// startCosigning makes the message from the file to be co-signed.
+func (a *assembly) startCosigning(ctx context.Context) error {
+	m, err := readExisting(ctx, a.in.File)
+	if err != nil {
+		return err
+	}
+	a.existing = m
+	a.message = cms.Message{
+		Version:          m.signed.Version,
+		DigestAlgorithms: m.signed.RawDigestAlgorithms,
+		Content:          cms.Content{Form: cms.Element, Size: m.elementEnd - m.elementAt},
+		Certificates:     slices.Clone(m.signed.RawCertificates),
+		CRLs:             slices.Clone(m.signed.CRLs),
+	}
+	if m.source.text != "" {
+		a.message.Content = cms.Content{Form: cms.Octets, Size: m.size}
+	}
+	for i := range m.signed.Signers {
+		a.message.Signers = append(a.message.Signers, m.signed.Signers[i].Raw)
+	}
+	return m.checkNew(a.state.Attributes)
+}
+
+// finishCosigning returns the new bytes and the pieces of a co-signed file. Its content is the
+// element of the existing file with the content in it. What is around the content is written again.
+func (a *assembly) finishCosigning(head, tail []byte) ([]byte, signing.Pieces, error) {
+	m := a.existing
+	if m.source.text == "" {
+		section := slices.Concat(head, tail)
+		at := int64(len(head))
+		return section, signing.Pieces{
+			{New: true, To: at}, {From: m.elementAt, To: m.elementEnd}, {New: true, From: at, To: int64(len(section))},
+		}, nil
+	}
+	section := bytes.NewBuffer(slices.Grow(head, int(m.size)+len(tail)))
+	if err := m.copyContent(section); err != nil {
+		return nil, nil, err
+	}
+	section.Write(tail)
+	return section.Bytes(), signing.Pieces{{New: true, To: int64(section.Len())}}, nil
+}
+
+// checkCosigned checks that everything of the existing file is in the co-signed file, and that its
+// content is where the pieces put it.
+func (a *assembly) checkCosigned(m *message, pieces signing.Pieces) error {
+	old := a.existing
+	switch {
+	case !m.attached || !m.octets || m.size != old.size:
+		return fmt.Errorf("the content has %d bytes, want %d", m.size, old.size)
+	case len(pieces) == 3 && m.elementAt != pieces[0].To:
+		return fmt.Errorf("the content is at %d", m.elementAt)
+	case old.encoding == DER && m.encoding != DER:
+		return fmt.Errorf("it is %s, not DER", m.encoding)
+	}
+	for i := range old.signed.Signers {
+		raw := old.signed.Signers[i].Raw
+		if !slices.ContainsFunc(m.signed.Signers, func(s cms.SignerInfo) bool { return bytes.Equal(s.Raw, raw) }) {
+			return fmt.Errorf("signature %d of the existing file was changed", i+1)
+		}
+	}
+	for _, part := range []struct{ old, now [][]byte }{
+		{old.signed.RawCertificates, m.signed.RawCertificates}, {old.signed.CRLs, m.signed.CRLs},
+	} {
+		for _, raw := range part.old {
+			if !slices.ContainsFunc(part.now, func(der []byte) bool { return bytes.Equal(der, raw) }) {
+				return errors.New("a certificate or CRL of the existing file is missing")
+			}
+		}
+	}
+	return nil
+}

@@ -37,13 +37,9 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 		e := signing.Errorf(signing.KindCertificate, "the certificate cannot be used for signing")
 		return signing.Prepared{}, e.Because(err)
 	}
-	digest, err := contentDigest(ctx, in, o, c)
+	digest, attributes, err := toBeSigned(ctx, in, o, c)
 	if err != nil {
 		return signing.Prepared{}, err
-	}
-	attributes, err := signedAttributes(in, c, digest, o)
-	if err != nil {
-		return signing.Prepared{}, internal("build signed attributes", err)
 	}
 	s := &state{
 		Version:       stateVersion,
@@ -63,13 +59,29 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 	return signing.Prepared{Digest: h.Sum(nil), State: stored}, nil
 }
 
-// contentDigest returns the digest of what is signed: the original, or its content if it is to be
-// co-signed.
-func contentDigest(ctx context.Context, in signing.Input, o options, c *signing.Credential) ([]byte, error) {
+// toBeSigned returns the signed attributes, and the digest of what is signed: the original, or its
+// content if it is to be co-signed.
+func toBeSigned(
+	ctx context.Context, in signing.Input, o options, c *signing.Credential,
+) (digest, attributes []byte, err error) {
+	var existing *message
 	if o.cosign {
-		return cosignDigest(ctx, in.File, c.Hash)
+		if existing, err = readExisting(ctx, in.File); err == nil {
+			digest, err = digestToCosign(existing, c.Hash)
+		}
+	} else {
+		digest, err = digestOfInput(ctx, in, c.Hash)
 	}
-	return digestOfInput(ctx, in, c.Hash)
+	if err != nil {
+		return nil, nil, err
+	}
+	if attributes, err = signedAttributes(in, c, digest, o); err != nil {
+		return nil, nil, internal("build signed attributes", err)
+	}
+	if existing != nil {
+		err = existing.checkNew(attributes)
+	}
+	return digest, attributes, err
 }
 
 // signedAttributes returns the signed attributes: those that the baseline requires (ETSI EN 319

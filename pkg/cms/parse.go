@@ -78,9 +78,14 @@ func (d *SignedData) parse(s cryptobyte.String, known []*x509.Certificate) error
 		!s.ReadASN1(&signers, cbasn1.SET) || !s.Empty() {
 		return malformed("SignedData")
 	}
-	for !digests.Empty() {
-		oid, _, ok := readAlgorithm(&digests)
-		if !ok || len(d.DigestAlgorithms) >= maxSigners {
+	var ok bool
+	if d.RawDigestAlgorithms, ok = readElements(digests, maxSigners); !ok {
+		return malformed("digestAlgorithms")
+	}
+	for _, raw := range d.RawDigestAlgorithms {
+		in := cryptobyte.String(raw)
+		oid, _, ok := readAlgorithm(&in)
+		if !ok {
 			return malformed("digestAlgorithms")
 		}
 		d.DigestAlgorithms = append(d.DigestAlgorithms, oid)
@@ -88,7 +93,6 @@ func (d *SignedData) parse(s cryptobyte.String, known []*x509.Certificate) error
 	if err := d.parseContent(content); err != nil {
 		return err
 	}
-	var ok bool
 	if d.RawCertificates, ok = readElements(certificates, maxCertificates); !ok {
 		return malformed("certificates")
 	}

@@ -17,8 +17,10 @@ import (
 type SignedData struct {
 	Version          int
 	DigestAlgorithms []asn1.ObjectIdentifier
-	ContentType      asn1.ObjectIdentifier
-	Content          []byte // nil if detached
+	// RawDigestAlgorithms are the whole AlgorithmIdentifiers.
+	RawDigestAlgorithms [][]byte
+	ContentType         asn1.ObjectIdentifier
+	Content             []byte // nil if detached
 	// RawCertificates are the bytes of all certificates. Certificates are those that crypto/x509 can
 	// read.
 	RawCertificates [][]byte

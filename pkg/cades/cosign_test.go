@@ -1,0 +1,142 @@
+package cades
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing/formattest"
+)
+
+// TestCosignConformance runs the suite of signing.Format for co-signing.
+func TestCosignConformance(t *testing.T) {
+	p := pki()
+	signature := signing.SignatureInfo{Type: signing.CAdES, Level: signing.LevelB, Existing: signing.Cosign}
+	der := want{pki: pkis()["RSA-SHA256"]}.mustSign(t, sample)
+	archived := signature
+	archived.Level = signing.LevelLTA
+	formattest.Run(t, formattest.Harness{
+		Open:       func(*testing.T) signing.Format { return formatOf(p) },
+		Credential: p.Credential,
+		Sign:       p.Sign,
+		Samples: []formattest.Sample{
+			{Name: "DER", Original: der, Signature: signature},
+			{Name: "archived", Original: der, Signature: archived},
+			{Name: "BER", Original: opensslSign(t, pkis()["RSA-SHA256"], sample, "DER"), Signature: signature},
+			{Name: "PEM", Original: pemOf(der), Signature: signature},
+		},
+	})
+}
+
+// TestCosign: a further signature changes nothing of the existing ones, whoever made them.
+func TestCosign(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789abcde\n"), 10_000)
+	first := pkis()["RSA-SHA256"]
+	der := want{level: signing.LevelLTA, pki: first}.mustSign(t, content)
+	for name, c := range map[string]struct {
+		file     []byte
+		level    signing.Level // of the existing signature
+		encoding Encoding      // of the co-signed file
+	}{
+		"DER":     {der, signing.LevelLTA, DER},
+		"PEM":     {pemOf(der), signing.LevelLTA, DER},
+		"base64":  {base64Of(der), signing.LevelLTA, DER},
+		"BER":     {opensslSign(t, first, content, "DER", "-cades"), signing.LevelB, BER},
+		"BER PEM": {opensslSign(t, first, content, "PEM", "-cades"), signing.LevelB, DER},
+		"foreign": {must(os.ReadFile("testdata/dss/cades-lta-duplicated-atst.p7m")), signing.LevelLTA, DER},
+	} {
+		for _, level := range []signing.Level{signing.LevelB, signing.LevelLTA} {
+			w := want{level: level, existing: signing.Cosign, pki: pkis()["P-384"]}
+			signed := w.mustSign(t, c.file)
+			r := verify(t, signed, nil, false)
+			count := map[signing.Level]int{}
+			for i := range r.Signatures {
+				count[r.Signatures[i].Level]++
+			}
+			expected := map[signing.Level]int{c.level: 1}
+			expected[level]++
+			if r.Verdict() != Valid || len(r.Signatures) != 2 || count[level] != expected[level] ||
+				count[c.level] != expected[c.level] ||
+				r.Encoding != c.encoding {
+				t.Errorf("%s %s: %s %s", name, level, r.Encoding, describe(r))
+			}
+			askOpenSSLAny(t, signed, name)
+			third := want{existing: signing.Cosign, pki: pkis()["PSS-SHA512"]}.mustSign(t, signed)
+			if r := verify(t, third, nil, false); r.Verdict() != Valid || len(r.Signatures) != 3 {
+				t.Errorf("%s %s, third: %s", name, level, describe(r))
+			}
+		}
+	}
+}
+
+// askOpenSSLAny has OpenSSL verify all signatures of a file, without trust in certificates.
+func askOpenSSLAny(t *testing.T, signed []byte, name string) {
+	t.Helper()
+	path := files(t, signed)[0]
+	cmd := exec.Command(
+		openSSL(t),
+		"cms",
+		"-verify",
+		"-noverify",
+		"-binary",
+		"-inform",
+		"DER",
+		"-in",
+		path,
+		"-out",
+		os.DevNull,
+	)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s: openssl: %v: %s", name, err, out)
+	}
+}
+
+// TestWrap: without COSIGN a .p7m file is signed like any other file.
+func TestWrap(t *testing.T) {
+	inner := want{pki: pkis()["RSA-SHA256"]}.mustSign(t, sample)
+	outer := want{existing: signing.Wrap}.mustSign(t, inner)
+	r := verify(t, outer, nil, false)
+	var content bytes.Buffer
+	if err := CopyContent(t.Context(), inMemory(outer), &content); err != nil || !bytes.Equal(content.Bytes(), inner) {
+		t.Errorf("the content has %d bytes, %v", content.Len(), err)
+	}
+	if r.Verdict() != Valid || len(r.Signatures) != 1 {
+		t.Errorf("%s", describe(r))
+	}
+}
+
+// TestCosignRefuse: a file to which no signature can be added is refused by name.
+func TestCosignRefuse(t *testing.T) {
+	at := time.Now()
+	signed := want{time: at}.mustSign(t, sample)
+	altered := bytes.Clone(signed)
+	altered[bytes.Index(altered, sample)]++
+	twice := want{time: at, existing: signing.Cosign}.mustSign(t, signed)
+	crowd := twice
+	for i := range maxSigners - 2 {
+		crowd = want{time: at.Add(time.Duration(i+1) * time.Second), existing: signing.Cosign}.mustSign(t, crowd)
+	}
+	token := must(pki().Timestamp(t.Context(), make([]byte, 32), pki().Credential.Hash))
+	for name, c := range map[string]struct {
+		file []byte
+		kind signing.Kind
+	}{
+		"no .p7m":        {sample, signing.KindNotDocument},
+		"cut off":        {signed[:len(signed)-1], signing.KindDamaged},
+		"bytes follow":   {append(bytes.Clone(signed), 'x'), signing.KindDamaged},
+		"altered":        {altered, signing.KindBroken},
+		"detached":       {want{packaging: signing.Detached}.mustSign(t, sample), signing.KindUnsupported},
+		"timestamp":      {token, signing.KindUnsupported},
+		"same signature": {twice, signing.KindInvalid},
+		"too many":       {crowd, signing.KindTooComplex},
+		"large base64":   {base64Of(want{}.mustSign(t, make([]byte, maxTextContent+1))), signing.KindTooLarge},
+	} {
+		w := want{existing: signing.Cosign, time: at}
+		if _, err := w.sign(t, c.file); err == nil || signing.KindOf(err) != c.kind {
+			t.Errorf("%s: error = %v, want %s", name, err, c.kind)
+		}
+	}
+}
