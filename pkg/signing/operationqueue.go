@@ -26,17 +26,16 @@ type operationQueue struct {
 	mu        sync.Mutex
 	admission admission
 	ready     readyOperations
-	reserved  int                // operations for which room was reserved, and that are not yet pushed or released
-	since     map[ID]time.Time   // acceptance time of all operations that have not ended
-	timers    map[ID]*time.Timer // of operations that wait for their next attempt
-	changed   signal             // something may be ready to run
+	reserved  int              // operations for which room was reserved, and that are not yet pushed or released
+	since     map[ID]time.Time // acceptance time of all operations that have not ended
+	changed   signal           // something may be ready to run
+	finishing bool             // after Service.Finish: a stop waits for all operations
 }
 
 func newOperationQueue(maxDocuments int) *operationQueue {
 	return &operationQueue{
 		admission: admission{max: maxDocuments, byClient: make(map[string]int)},
 		since:     make(map[ID]time.Time),
-		timers:    make(map[ID]*time.Timer),
 		changed:   make(signal, 1),
 	}
 }
@@ -104,18 +103,16 @@ func (q *operationQueue) restore(e entry, after time.Duration) {
 // that no client waits for.
 func (q *operationQueue) retryAfter(e entry, after time.Duration) {
 	e.waiting = false
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if after <= 0 {
-		q.makeReady(e)
-		return
-	}
-	q.timers[e.id] = time.AfterFunc(after, func() {
+	ready := func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		delete(q.timers, e.id)
 		q.makeReady(e)
-	})
+	}
+	if after <= 0 {
+		ready()
+		return
+	}
+	time.AfterFunc(after, ready)
 }
 
 // makeReady adds an operation to those that may be started now. The caller holds mu.
@@ -144,15 +141,19 @@ func (q *operationQueue) next(ctx context.Context) (entry, bool) {
 	}
 }
 
-// nextWaiting returns an operation that a client waits for. It returns false when there is none and
-// none is being stored, or when ctx is done. The queue must be closed.
-func (q *operationQueue) nextWaiting(ctx context.Context) (entry, bool) {
+// nextAtStop returns an operation that must be started although the service stops: one that a
+// client waits for, and after finishAll any. It returns false when there will be none, or when ctx
+// is done. The queue must be closed.
+func (q *operationQueue) nextAtStop(ctx context.Context) (entry, bool) {
 	for {
 		q.mu.Lock()
-		e, ok := q.ready.withClient.take()
-		more := q.reserved + q.ready.withClient.size()
+		e, ok := q.takeAtStop()
+		over := q.reserved == 0 && q.ready.running() == 0
+		if q.finishing {
+			over = q.reserved == 0 && len(q.since) == 0
+		}
 		q.mu.Unlock()
-		if ok || more == 0 {
+		if ok || over {
 			return e, ok
 		}
 		select {
@@ -163,7 +164,33 @@ func (q *operationQueue) nextWaiting(ctx context.Context) (entry, bool) {
 	}
 }
 
-// finish says that work on an operation that next or nextWaiting returned is over. ended says that
+// takeAtStop is take for nextAtStop. The caller holds mu.
+func (q *operationQueue) takeAtStop() (entry, bool) {
+	if q.finishing {
+		return q.ready.take()
+	}
+	return q.ready.withClient.take()
+}
+
+// finishAll makes nextAtStop return all operations.
+func (q *operationQueue) finishAll() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.finishing = true
+	q.changed.send()
+}
+
+// drop removes an operation that has ended although nobody was working on it.
+func (q *operationQueue) drop(e entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, queued := q.since[e.id]; queued {
+		q.admission.count(e.clientService, -e.documents)
+		delete(q.since, e.id)
+	}
+}
+
+// finish says that work on an operation that next or nextAtStop returned is over. ended says that
 // the operation does not come back.
 func (q *operationQueue) finish(e entry, ended bool) {
 	q.mu.Lock()
@@ -176,17 +203,11 @@ func (q *operationQueue) finish(e entry, ended bool) {
 	q.changed.send()
 }
 
-// setOpen sets whether the queue accepts operations. When it is closed, planned attempts are not
-// started any more.
+// setOpen sets whether the queue accepts operations.
 func (q *operationQueue) setOpen(open bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.admission.open = open
-	if !open {
-		for _, t := range q.timers {
-			t.Stop()
-		}
-	}
 }
 
 func (q *operationQueue) stats(now time.Time) Stats {

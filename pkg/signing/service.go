@@ -23,6 +23,7 @@ type Service struct {
 	worker  *worker
 	calls   *callMaker
 	settler *settler
+	ending  ending
 
 	stopped chan struct{} // closed when the grace period of a stop has ended, or when everything has ended before
 	halt    func()        // closes stopped; later calls do nothing
@@ -54,13 +55,15 @@ func New(cfg Config) *Service {
 	}
 	s.intake = intake{cfg: &s.cfg, queue: s.queue, stopped: stopped}
 	s.access = access{cfg: &s.cfg}
+	s.ending.time = s.cfg.Grace
 	return s
 }
 
 // Start opens the service, restores the operations of an earlier process, and works until ctx is
 // done. Then it accepts no more operations. It gives Config.Grace to running operations and to
 // those that a client waits for, and returns. The next Start continues what has not ended by
-// then. A Service can be started only once.
+// then. After Finish it gives time to all operations, and leaves none. A Service can be started
+// only once.
 func (s *Service) Start(ctx context.Context) error {
 	defer s.halt()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -82,16 +85,28 @@ func (s *Service) Start(ctx context.Context) error {
 		running.Go(func() { s.worker.run(work, e) })
 	}
 	s.queue.setOpen(false)
-	cut := time.AfterFunc(s.cfg.Grace, func() { stop(); s.halt() })
-	defer cut.Stop()
-	for { // operations that a client waits for are still started
-		e, ok := s.queue.nextWaiting(work)
+	s.ending.begin(stop)
+	for { // operations that a client waits for are still started, and after Finish all
+		e, ok := s.queue.nextAtStop(work)
 		if !ok {
 			break
 		}
 		running.Go(func() { s.worker.run(work, e) })
 	}
-	running.Wait()
+	ended := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-work.Done(): // calls to providers go on, because signatures may be spent already
+	}
+	if why := s.ending.end(); why != nil {
+		s.failRest(context.WithoutCancel(ctx), why)
+	}
+	s.halt()
+	<-ended
 	return nil
 }
 
