@@ -136,3 +136,10 @@ func (s *Store) ReadOnly(ctx context.Context, on bool) error {
 
 // IntakeError is what the store makes of an error of the disk while documents come in.
 func IntakeError(err error) error { return intakeError("write document", err) }
+
+// HeldFetches returns how many fetches are not recorded yet.
+func (s *Store) HeldFetches() int {
+	s.fetches.mu.Lock()
+	defer s.fetches.mu.Unlock()
+	return len(s.fetches.later)
+}

@@ -27,7 +27,7 @@ type queries struct {
 	// State of key homes, and operations with a key.
 	keyState, unfilled, held, holds *sql.Stmt
 
-	calls, callbacks, counters, stats, pages, usage *sql.Stmt
+	calls, callbacks, remaining, counters, stats, pages, usage *sql.Stmt
 }
 
 // query is the text of a statement and where the prepared statement is kept.
@@ -86,6 +86,8 @@ func (q *queries) all() []query {
 
 		{&q.calls, "SELECT id, credential, certificate, handle, refs FROM calls ORDER BY number"},
 		{&q.callbacks, "SELECT operation, tries, next_try FROM callbacks ORDER BY next_try LIMIT ?"},
+		{&q.remaining, `SELECT count(*) FILTER (WHERE is_ended = 0), count(*) FILTER (WHERE is_ended = 1 AND fetched = 0),
+			(SELECT count(*) FROM callbacks) FROM operations`},
 		{&q.counters, "SELECT sent, returned, unknown, refused FROM instance"},
 		{&q.stats, `SELECT (SELECT count(*) FROM operations), count(*), coalesce(sum(document_count), 0),
 			(SELECT claims FROM claim_totals), (SELECT uncopied FROM claim_totals)

@@ -33,6 +33,7 @@ type sweeper struct {
 	space     *space
 	uncertain *uncertainCommits
 	readers   *readers
+	fetches   *fetches
 	age       ageClock
 	log       logr.Logger
 
@@ -92,6 +93,9 @@ func (sw *sweeper) Run(ctx context.Context) error {
 func (sw *sweeper) Sweep(ctx context.Context) (removed int, err error) {
 	if err := sw.uncertain.settle(ctx); err != nil {
 		return 0, err
+	}
+	if err := sw.fetches.flush(ctx); err != nil {
+		sw.log.Error(err, "could not record that results were fetched")
 	}
 	sw.age.record(ctx)
 	keep := sw.keepBytes()
@@ -169,18 +173,6 @@ func (sw *sweeper) scanExpired(ctx context.Context, q *sql.Stmt, args ...any) ([
 		err = r.Scan(&e.id, &e.count, &e.bytes, &e.metadata)
 		return e, err
 	}, args...)
-}
-
-// Fetched implements signing.Records. It writes nothing unless retention depends on it.
-func (sw *sweeper) Fetched(ctx context.Context, id signing.ID) error {
-	if sw.cfg.Fetched <= 0 {
-		return nil
-	}
-	const fetched = "UPDATE operations SET fetched = ? WHERE id = ? AND is_ended = 1 AND fetched = 0"
-	return sw.db.do(ctx, 0, func(t *tx) error {
-		_, err := t.exec(fetched, time.Now().UnixNano(), int64(id))
-		return err
-	})
 }
 
 // remove deletes the rows of an operation and adds the operation to the table removed. It returns

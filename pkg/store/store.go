@@ -24,6 +24,7 @@ type Store struct {
 	*journal   // the progress of documents, and calls to the provider
 	*spool     // reads and extends the files of operations
 	*sweeper   // removes operations
+	*fetches   // whose results were fetched
 	*readers   // who reads the documents of an operation now
 
 	log    logr.Logger
@@ -62,8 +63,10 @@ func assemble(cfg Config, f *folder) *Store {
 	records := &records{db: db, earlier: earlierIDs{ordinal: cfg.Ordinal, created: f.Created, log: cfg.Log}}
 	spool := &spool{db: db, files: f.paths, space: space}
 	readers := &readers{}
+	fetches := &fetches{atOnce: cfg.Retention.Fetched > 0, db: db, log: cfg.Log}
 	sweeper := &sweeper{
-		cfg: cfg.Retention, db: db, files: f.paths, space: space, uncertain: uncertain, readers: readers, log: cfg.Log,
+		cfg: cfg.Retention, db: db, files: f.paths, space: space, uncertain: uncertain, readers: readers,
+		fetches: fetches, log: cfg.Log,
 		age: ageClock{clock: cfg.clock, db: db, log: cfg.Log},
 	}
 	return &Store{
@@ -76,6 +79,7 @@ func assemble(cfg Config, f *folder) *Store {
 		journal: &journal{db: db, spool: spool, reserve: newReserve(cfg.Folder), log: cfg.Log},
 		spool:   spool,
 		sweeper: sweeper,
+		fetches: fetches,
 		readers: readers,
 		log:     cfg.Log,
 		folder:  f,
@@ -123,6 +127,9 @@ func (s *Store) load(ctx context.Context) error {
 // Close waits for running writes, closes the database and releases the folder. Later calls fail.
 // Files that are open stay readable.
 func (s *Store) Close() error {
+	if err := s.fetches.flush(context.Background()); err != nil {
+		s.log.Error(err, "could not record that results were fetched")
+	}
 	if !s.db.refuse() {
 		return nil
 	}
