@@ -81,17 +81,19 @@ func (k *keyHome) unexpected() bool {
 // leave hands the claims of this instance over to the others. It returns when they have answered,
 // or after leaveTimeout. forGood says that this instance will not return with its state folder. If
 // the claims are not handed over, the log says so, and the keys of this instance are refused until
-// it is back. leave may be called while run is ticking, and more than once.
-func (k *keyHome) leave(ctx context.Context, forGood bool) {
+// it is back. leave may be called while run is ticking, and more than once. handedOver reports that
+// other instances decide now, or that none is needed.
+func (k *keyHome) leave(ctx context.Context, forGood bool) (handedOver bool) {
 	if k.home == nil {
-		return
+		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
 	if err := k.home.Leave(ctx, forGood); err != nil {
 		k.log.Info("the claims of Idempotency-Keys were not handed over; the other instances refuse new keys "+
 			"whose home is this instance until it is back", "reason", err.Error())
-		return
+		return false
 	}
 	k.log.Info("the claims of Idempotency-Keys are handed over", "forGood", forGood)
+	return true
 }

@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	_ "time/tzdata" // templates of visible signatures name time zones; a minimal container has no database of them
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
@@ -23,12 +21,9 @@ import (
 var version = "devel"
 
 func main() {
-	// Ignore signals after the first one, because container engines, shells and timeout(1) send them
-	// twice, to the process and to its group. The grace period bounds the stop. SIGKILL remains
-	// possible at any time and loses no accepted operation.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
-	stop()
+	ctx, again, end := stopSignals(context.Background())
+	err := run(ctx, again, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	end()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "proxy: %v\n", err)
 	}
@@ -36,8 +31,8 @@ func main() {
 }
 
 // run is the program without signal handling and the exit code. It returns when ctx is done and all
-// parts have ended.
-func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) error {
+// parts have ended. again is closed at a second signal; see stopSignals.
+func run(ctx context.Context, again <-chan struct{}, args, env []string, stdout, stderr io.Writer) error {
 	hostName, err := os.Hostname()
 	if err != nil {
 		hostName = "" // --server.host.port may be needed then; the endpoint's resolver reports it
@@ -59,7 +54,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.serve(ctx), p.close())
+	return errors.Join(p.serve(ctx, again), p.close())
 }
 
 // exitCode returns the exit code for err. The package comment lists the codes.

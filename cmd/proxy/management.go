@@ -39,6 +39,8 @@ type management struct {
 	credentials *credentials.Set
 	service     *signing.Service
 	phase       *phase
+	drain       *drain
+	departure   *departure
 	started     time.Time
 
 	// trouble is the fault of the state folder that the last readiness probe found. Empty = no fault.
@@ -54,6 +56,7 @@ func (m *management) server() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive\n") })
 	mux.HandleFunc("GET /readyz", m.readyz)
+	mux.HandleFunc("GET /drain", m.drainStatus)
 	mux.Handle("GET /{$}", status.Handler(m.snapshot, time.Now))
 	options := promhttp.HandlerOpts{Registry: m.registry, MaxRequestsInFlight: maxScrapes}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, options))
@@ -82,7 +85,10 @@ func (m *management) readyz(w http.ResponseWriter, r *http.Request) {
 
 // readiness reports whether new operations are accepted, and if not, why.
 func (m *management) readiness(ctx context.Context) (bool, string) {
-	if m.phase.draining.Load() {
+	switch {
+	case m.phase.draining.Load() && closed(m.departure.forGood):
+		return false, "leaving for good"
+	case m.phase.draining.Load():
 		return false, "stopping"
 	}
 	select {

@@ -28,6 +28,8 @@ type proxy struct {
 	registry *prometheus.Registry
 	started  time.Time
 	phase
+	drain     drain
+	departure *departure
 	checkOnly bool // the configuration is checked, and nothing is started
 
 	clients     *clientservice.Watcher
@@ -124,7 +126,12 @@ func (p *proxy) listen(ctx context.Context) (err error) {
 		return err
 	}
 	p.instances, err = openInstances(p.cfg, p.ports.restAddress(), p.certificate != nil, p.log, p.registry)
-	return err
+	if err != nil {
+		return err
+	}
+	p.departure = newDeparture(p.cfg.InstanceOrdinal, p.instances.files.Directory, p.log)
+	p.registry.MustRegister(&drainCollector{drain: &p.drain, departure: p.departure})
+	return nil
 }
 
 // openState opens the state folder and finds out which earlier runs had it.
@@ -141,7 +148,8 @@ func (p *proxy) openState(ctx context.Context) (err error) {
 func (p *proxy) openManagement() {
 	p.management = &management{
 		cfg: p.cfg, log: p.log, registry: p.registry, certificate: p.certificate, instances: p.instances,
-		state: p.state, credentials: p.credentials, service: p.service, phase: &p.phase, started: p.started,
+		state: p.state, credentials: p.credentials, service: p.service, phase: &p.phase, drain: &p.drain,
+		departure: p.departure, started: p.started,
 	}
 }
 
@@ -163,6 +171,7 @@ func (p *proxy) openAPI(context.Context) error {
 		Forwarder:          p.instances.forwarder,
 		Identity:           p.instances.identity,
 		Reading:            p.state.store.Reading,
+		Refusal:            p.refusal,
 		Log:                p.log.WithName("api"),
 		Registerer:         p.registry,
 		TokenKey:           key,

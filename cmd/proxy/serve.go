@@ -29,8 +29,9 @@ const (
 )
 
 // serve runs the proxy until ctx is done or a part of it fails. It stops in order: accept no new
-// work, finish running work, send the answers, close the ports.
-func (p *proxy) serve(ctx context.Context) error {
+// work, finish running work, linger if this instance leaves for good, send the answers, close the
+// ports. again is closed at a second signal; see stopSignals.
+func (p *proxy) serve(ctx context.Context, again <-chan struct{}) error {
 	if err := removeReadyFile(p.cfg.ReadyFile); err != nil {
 		return err
 	}
@@ -59,23 +60,27 @@ func (p *proxy) serve(ctx context.Context) error {
 
 	failure := p.waitForSignal(ctx, t)
 	p.draining.Store(true)
+	if failure == nil {
+		p.beginStop(ctx, background, t)
+	}
 	handedOver := t.start("hand-over of claims", func() error {
-		p.keys.leave(life, p.keys.unexpected())
+		p.drain.handedOver.Store(p.keys.leave(life, p.keys.unexpected() || closed(p.departure.forGood)))
 		return nil
 	})
 	if failure == nil {
 		failure = p.delayStop(t)
 	}
-	end, cancel := context.WithTimeout(life, p.cfg.ShutdownGrace)
-	defer cancel()
-	stopWork() // from here on new operations are refused with Retry-After; running ones may use the grace period
-	select {
-	case <-service:
-	case <-end.Done(): // a slow provider; the next start fetches its signatures or counts them as unknown
-		p.log.Info("the grace period ended before all calls to providers were answered")
+	end := time.Now().Add(p.cfg.ShutdownGrace)
+	p.endWork(service, again, stopWork) // from here on new operations are refused with Retry-After
+	<-handedOver                        // peers must reach this instance until its claims are handed over
+	if failure == nil && p.leaves() {
+		failure = p.linger(life, t, again)
+		end = time.Now().Add(p.lastAnswers(again))
 	}
-	<-handedOver // peers must reach this instance until its claims are handed over
-	p.endRequests(end, rest, cutRequests)
+	p.drain.enter(ending)
+	limited, cancel := context.WithDeadline(life, end)
+	defer cancel()
+	p.endRequests(limited, rest, cutRequests)
 	stopBackground()
 	_ = management.Close()
 	t.wait()

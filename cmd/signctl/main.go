@@ -31,6 +31,7 @@ const usage = `signctl signs documents with a signstash proxy.
   signctl verify FILES... [--ca FILE] check the signatures in PDF files, without network access
   signctl audit verify FOLDER         check the audit record; FOLDER is the folder audit in the state folder
   signctl state check FOLDER          check the state folder of a stopped proxy, without changing it
+  signctl drain status                print how far the stop of an instance is
   signctl version                     print the version
 
 Each command has --help. The commands sign, status and get call the proxy. These flags and environment variables say
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 	commands := map[string]func(context.Context, []string, streams) error{
 		"sign": runSign, "status": runStatus, "get": runGet, "verify": runVerify,
-		"audit": runAudit, "state": runState,
+		"audit": runAudit, "state": runState, "drain": runDrain,
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":

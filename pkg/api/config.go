@@ -43,6 +43,11 @@ type Config struct {
 	// nobody but the owner removes documents.
 	Reading func(id signing.ID) (done func())
 
+	// Refusal returns why no new operation is accepted; nil = it is accepted, unless Service refuses
+	// it. Requests that repeat an Idempotency-Key of this instance are still answered. Nil = nothing
+	// is refused.
+	Refusal func() error
+
 	Log        logr.Logger
 	Registerer prometheus.Registerer // nil = no metrics
 

@@ -191,7 +191,7 @@ func (in *intake) submit(key string, waiting bool) (op signing.Operation, replay
 		return op, false, err
 	}
 	service := in.api.cfg.Service
-	if err := service.Admit(in.client.ID); err != nil {
+	if err := in.admit(key); err != nil {
 		return op, false, err
 	}
 	sub := signing.Submission{
@@ -207,6 +207,25 @@ func (in *intake) submit(key string, waiting bool) (op signing.Operation, replay
 		return op, false, err
 	}
 	return service.Submit(in.r.Context(), up, sub)
+}
+
+// admit reports whether the request may be read. A request that repeats the Idempotency-Key of an
+// operation of this instance makes no work, so it is always read: also when the queue is full, and
+// when this instance is stopping.
+func (in *intake) admit(key string) (refused error) {
+	cfg := &in.api.cfg
+	if cfg.Refusal != nil {
+		refused = cfg.Refusal()
+	}
+	if refused == nil {
+		refused = cfg.Service.Admit(in.client.ID)
+	}
+	if refused != nil && key != "" {
+		if _, err := cfg.Service.FindByKey(in.r.Context(), in.client.ID, key); err == nil {
+			return nil
+		}
+	}
+	return refused
 }
 
 // receive reads the body into an upload, which the caller must end.

@@ -37,6 +37,7 @@ type Config struct {
 	StateLockWait         time.Duration // how long to wait for another process to release the state folder
 	ShutdownDelay         time.Duration // from the signal until new requests are refused
 	ShutdownGrace         time.Duration // from then to the end of the process
+	DrainLinger           time.Duration // how long an instance that leaves for good stays before the grace period
 
 	Server     Server
 	Affinity   Affinity

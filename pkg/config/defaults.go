@@ -38,6 +38,9 @@ func defaults(in Input) Config {
 		InstanceName:    in.HostName,
 		StateLockWait:   lockWait(in),
 		ShutdownGrace:   25 * time.Second,
+		// Long enough for clients that look for their results once a minute. Together with the other
+		// times it stays below the ten minutes that cluster autoscalers usually give a pod to end.
+		DrainLinger: 5 * time.Minute,
 		Server: Server{
 			Port:          8080,
 			TokenLifetime: time.Hour,

@@ -61,6 +61,11 @@ func declareInstance(d *declaration, c *Config) {
 		"How long running requests and operations may continue after SIGTERM and shutdown.delay. Operations that have "+
 			"not ended by then are resumed at the next start. Keep it a few seconds below Kubernetes' "+
 			"terminationGracePeriodSeconds (30).")
+	d.add("drain.linger", "DURATION", duration{&c.DrainLinger, 0, day},
+		"How long an instance that leaves for good stays after shutdown.delay. It leaves for good if it is stopped "+
+			"while the peers file does not expect its ordinal any more, or with SIGUSR1. For four fifths of that time it "+
+			"works on all accepted operations; those that have not ended by then fail with a reason. It answers reads until "+
+			"all results were fetched or have expired, or the time is over. 0 = it ends like any other instance.")
 }
 
 func declareServer(d *declaration, c *Config) {
