@@ -177,7 +177,9 @@ func TestLingerEnds(t *testing.T) {
 		until(t, "the new number is read", func() bool { return leaver.metric(t, "signstash_instances_expected") == 2 })
 		terminate(t, leaver)
 		wantPhase(t, leaver, "lingering")
-		f.status(t, 0, "done").want(t, "its operation", http.StatusOK, `"EXECUTED"`)
+		until(t, "another instance has its operation", func() bool { // when it has read the new address
+			return strings.Contains(f.status(t, 0, "done").body, `"EXECUTED"`)
+		})
 	}
 
 	linger()

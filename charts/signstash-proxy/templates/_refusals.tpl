@@ -9,6 +9,7 @@ affinity.forward: set forward
 state.folder: the volume of the instance is mounted there
 shutdown.delay: set shutdown.delaySeconds, which the pod's grace period follows
 shutdown.grace: set shutdown.graceSeconds, which the pod's grace period follows
+drain.linger: set drain.lingerSeconds, which the pod's grace period follows
 server.address: Services and probes must reach the port
 server.port: Services, probes and network policies use port 8080; set service.port for the Service
 server.host.port: every instance has its own address; set endpoint.mode

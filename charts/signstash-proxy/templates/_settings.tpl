@@ -19,6 +19,7 @@
 - --state.folder=/state/signstash
 - --shutdown.delay={{ .Values.shutdown.delaySeconds }}s
 - --shutdown.grace={{ .Values.shutdown.graceSeconds }}s
+- --drain.linger={{ .Values.drain.lingerSeconds }}s
 {{- with .Values.provider.domain }}
 - --einvoice-integration-client.service.domain={{ . }}
 {{- end }}
@@ -35,6 +36,11 @@
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}
+{{- end }}
+
+{{/* Seconds in which a pod ends: the delay, the linger time of an instance that was removed, the last answers, and 5 to close the state folder. There is no preStop hook, because the proxy itself keeps the delay and asks the other instances meanwhile whether it was removed. */}}
+{{- define "signstash-proxy.gracePeriod" -}}
+{{ add .Values.shutdown.delaySeconds .Values.drain.lingerSeconds .Values.shutdown.graceSeconds 5 }}
 {{- end }}
 
 {{/* Mounts of the files that these flags name. */}}
