@@ -39,8 +39,8 @@ func (s *Store) Claims(lifetime time.Duration) *Claims {
 }
 
 // Load implements keyhome.Table. After an upgrade it first adds the claims for the operations that
-// earlier releases have created, which takes some seconds for a million of them. If it is
-// interrupted, the next call continues.
+// earlier releases have created, some thousand a second. If it is interrupted, the next call
+// continues.
 func (c *Claims) Load(ctx context.Context) (l keyhome.Loaded, err error) {
 	if err := c.claimHeld(ctx); err != nil {
 		return l, err
