@@ -12,25 +12,45 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// check reads the signed file afresh and judges the new signature. It does not read the content
-// again: it checks where the content is, and uses the digest that was computed from it. An error is
-// a fault of this program.
+// check reads the signed file afresh and judges the new signature. It does not read a content whose
+// digest was computed while the file arrived, because the caller has compared the file with that
+// digest. Then it checks where the content is. An error is a fault of this program, or says that
+// the file cannot be read.
 func (a *assembly) check(ctx context.Context, section []byte, pieces signing.Pieces, o options) error {
 	joined, err := signing.Join(a.in.File, bytes.NewReader(section), pieces)
 	if err != nil {
 		return internal("join signed document", err)
 	}
 	m, err := readMessage(ctx, joined)
-	if err != nil {
-		if signing.KindOf(err) == signing.KindStorage || ctx.Err() != nil {
-			return err
-		}
-		return internal("check signed document", err)
+	if err == nil {
+		err = a.checkDigest(ctx, m, o)
 	}
-	if err := a.checkMessage(m, pieces, o); err != nil {
-		return internal("check signed document", err)
+	if err == nil {
+		err = a.checkMessage(m, pieces, o)
 	}
-	return nil
+	if err == nil || signing.KindOf(err) == signing.KindStorage || ctx.Err() != nil {
+		return err
+	}
+	return internal("check signed document", err)
+}
+
+// checkDigest computes the digest of the content again and compares it with the one that was
+// signed.
+func (a *assembly) checkDigest(ctx context.Context, m *message, o options) error {
+	var digest []byte
+	var err error
+	known := a.state.hash() == crypto.SHA256 && len(a.in.Midstate) > 0 && !o.cosign
+	if known || o.detached {
+		digest, err = digestOfInput(ctx, a.in, a.state.hash())
+	} else {
+		var digests map[crypto.Hash][]byte
+		digests, err = m.digests([]crypto.Hash{a.state.hash()})
+		digest = digests[a.state.hash()]
+	}
+	if err == nil && !bytes.Equal(digest, a.state.ContentDigest) {
+		err = errors.New("the content has another digest than the one that was signed")
+	}
+	return err
 }
 
 func (a *assembly) checkMessage(m *message, pieces signing.Pieces, o options) error {

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/trialpki"
@@ -39,6 +40,10 @@ func corpusFiles(t *testing.T) []string {
 // Every file can be signed.
 func TestCorpus(t *testing.T) {
 	names := slices.Sorted(maps.Keys(pkis()))
+	if os.Getenv("SIGNSTASH_VERIFY") != "" {
+		// The script's Bouncy Castle knows PSS only with its own provider, which it does not use.
+		names = slices.DeleteFunc(names, func(n string) bool { return strings.HasPrefix(n, "PSS") })
+	}
 	signatures := 0
 	for _, path := range corpusFiles(t) {
 		original := must(os.ReadFile(path))

@@ -123,8 +123,9 @@ func (f *Format) accepts(sig signing.SignatureInfo) (options, error) {
 }
 
 // Embed implements signing.Format. The original, or the content of a file to be co-signed, is the
-// content of the signed file, byte for byte. A detached signature does not contain it. Embed does
-// not read the content, because the caller has compared it with its stored digest.
+// content of the signed file, byte for byte. A detached signature does not contain it. Embed reads
+// the content to check its digest only if the digest was not known when the file arrived: with
+// another hash than SHA-256, and for a file to be co-signed.
 func (f *Format) Embed(
 	ctx context.Context, in signing.Input, p signing.Prepared, value []byte,
 ) ([]byte, signing.Pieces, error) {

@@ -155,6 +155,32 @@ func (f *countingFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
+// TestAnotherContent: what Embed gets must be what Prepare got.
+func TestAnotherContent(t *testing.T) {
+	other := bytes.Clone(sample)
+	other[len(other)/2] ^= 1
+	signed := want{}.mustSign(t, sample)
+	for name, c := range map[string]struct {
+		want
+		first, second []byte
+	}{
+		"SHA-256":            {want{pki: pki()}, sample, other},
+		"SHA-512":            {want{pki: pkis()["P-521"]}, sample, other},
+		"SHA-512, detached":  {want{pki: pkis()["P-521"], packaging: signing.Detached}, sample, other},
+		"SHA-256, co-signed": {want{pki: pki(), existing: signing.Cosign}, signed, bytes.Replace(signed, sample, other, 1)},
+	} {
+		f := formatOf(c.pki)
+		prepared, err := f.Prepare(t.Context(), c.input(c.first), c.pki.Credential)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = f.Embed(t.Context(), c.input(c.second), prepared, must(c.pki.Sign(prepared.Digest)))
+		if err == nil || signing.KindOf(err) != signing.KindInternal {
+			t.Errorf("%s: error = %v, want an internal one", name, err)
+		}
+	}
+}
+
 // TestEmpty signs a file without a byte.
 func TestEmpty(t *testing.T) {
 	for _, packaging := range []signing.Packaging{signing.Enveloping, signing.Detached} {

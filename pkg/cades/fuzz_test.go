@@ -51,3 +51,28 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCosign adds a signature to whatever it can be added to. Embed checks what it made, so an
+// internal error means that it made something wrong.
+func FuzzCosign(f *testing.F) {
+	for _, w := range []want{{}, {level: signing.LevelLTA}, {existing: signing.Wrap}} {
+		f.Add(w.mustSign(f, sample))
+	}
+	f.Add(opensslSign(f, pki(), sample, "DER", "-cades"))
+	for _, path := range must(filepath.Glob("testdata/dss/*.p7m")) {
+		f.Add(must(os.ReadFile(path)))
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		signed, err := want{existing: signing.Cosign}.sign(t, file)
+		if err != nil {
+			if kind := signing.KindOf(err); kind == signing.KindInternal || kind == signing.KindStorage {
+				t.Errorf("error = %v, want one that says what is wrong with the file", err)
+			}
+			return
+		}
+		before, after := verify(t, file, nil, false), verify(t, signed, nil, false)
+		if len(after.Signatures) != len(before.Signatures)+1 {
+			t.Errorf("%d signatures, then %d", len(before.Signatures), len(after.Signatures))
+		}
+	})
+}

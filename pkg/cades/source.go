@@ -195,12 +195,27 @@ func (t *textReader) Read(p []byte) (n int, err error) {
 	}
 	t.started = true
 	for n < len(p) && !t.ended {
-		b, err := t.r.ReadByte()
-		switch {
-		case errors.Is(err, io.EOF) && t.pem:
+		if _, err := t.r.Peek(1); errors.Is(err, io.EOF) && t.pem {
 			return n, io.ErrUnexpectedEOF // the last line is missing
-		case err != nil:
+		} else if err != nil {
 			return n, err
+		}
+		n += t.take(p[n:])
+	}
+	if n == 0 && t.ended {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// take copies characters that are buffered already, and returns how many.
+func (t *textReader) take(p []byte) (n int) {
+	text, _ := t.r.Peek(t.r.Buffered()) // no more than there are
+	used := 0
+	for used < len(text) && n < len(p) && !t.ended {
+		b := text[used]
+		used++
+		switch {
 		case t.pem && b == '-':
 			t.ended = true
 		case !isBlank(b):
@@ -208,10 +223,8 @@ func (t *textReader) Read(p []byte) (n int, err error) {
 			n++
 		}
 	}
-	if n == 0 && t.ended {
-		return 0, io.EOF
-	}
-	return n, nil
+	_, _ = t.r.Discard(used) // they are buffered
+	return n
 }
 
 func (t *textReader) skipLine() error {
