@@ -168,7 +168,7 @@ func metricUses(expr string) []metricUse {
 
 // samplesOf returns the names of all samples with the values of their labels. They come from two
 // proxies: the remote side of one failed until the proxy gave up, and then the proxy signed
-// something; the other one uses TLS.
+// something; the other one changes to TLS.
 func samplesOf(t *testing.T) map[string]map[string]map[string]bool {
 	t.Helper()
 	remote := newRemoteSide(t, service.Options{})
@@ -220,12 +220,13 @@ func samplesOf(t *testing.T) map[string]map[string]map[string]bool {
 	return there
 }
 
-// withTLS starts a proxy whose REST port uses TLS.
+// withTLS starts a proxy whose REST port accepts connections with and without TLS.
 func withTLS(t *testing.T) *testProxy {
 	t.Helper()
 	p := newTestProxy(t)
 	certFile, keyFile := filepath.Join(p.o.Work, "tls.crt"), filepath.Join(p.o.Work, "tls.key")
 	writePair(t, certFile, keyFile, "proxy")
-	p.o.Args = append(p.o.Args, "--server.ssl.certificate="+certFile, "--server.ssl.certificate-private-key="+keyFile)
+	p.o.Args = append(p.o.Args, "--server.ssl.certificate="+certFile, "--server.ssl.certificate-private-key="+keyFile,
+		"--server.ssl.allow-plaintext")
 	return p.start(t)
 }

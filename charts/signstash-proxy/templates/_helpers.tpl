@@ -162,6 +162,9 @@ tolerations: {{ toJson . }}
 {{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.replicas)) -}}
 {{- fail "autoscaling.maxReplicas is less than replicas" -}}
 {{- end -}}
+{{- if and .Values.tls.transition (not .Values.tls.secretName) -}}
+{{- fail "tls.transition needs tls.secretName: without a certificate there is no TLS to change to or from" -}}
+{{- end -}}
 {{- if and .Values.service.nodePort (eq .Values.service.type "ClusterIP") -}}
 {{- fail "service.nodePort needs service.type NodePort or LoadBalancer" -}}
 {{- end -}}

@@ -15,6 +15,7 @@ server.port: Services, probes and network policies use port 8080; set service.po
 server.host.port: every instance has its own address; set endpoint.mode
 server.ssl.certificate: set tls.secretName
 server.ssl.certificate-private-key: set tls.secretName
+server.ssl.allow-plaintext: set tls.transition
 management.server.address: probes must reach the port
 management.server.port: Services, probes and network policies use port 8081
 instance.ordinal: every instance takes it from the name of its pod

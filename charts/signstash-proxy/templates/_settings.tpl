@@ -29,6 +29,9 @@
 {{- if .Values.tls.secretName }}
 - --server.ssl.certificate=/etc/signstash/tls/tls.crt
 - --server.ssl.certificate-private-key=/etc/signstash/tls/tls.key
+{{- if .Values.tls.transition }}
+- --server.ssl.allow-plaintext=TRUE
+{{- end }}
 {{- with .Values.tls.caKey }}
 - --affinity.peers.ca-file=/etc/signstash/tls/{{ . }}
 {{- end }}

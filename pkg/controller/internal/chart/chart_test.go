@@ -1,7 +1,6 @@
 package chart_test
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -178,6 +177,8 @@ func TestRefusals(t *testing.T) {
 		{"{trial: {enabled: true}, endpoint: {mode: Ingress}}", "/endpoint/mode"},
 		{"{trial: {enabled: true}, replica: 2}", "replica"},
 		{"{trial: {enabled: true}, tls: {secret: x}}", "/tls"},
+		{"{trial: {enabled: true}, tls: {transition: true}}", "tls.transition needs tls.secretName"},
+		{"{trial: {enabled: true}, tls: {secretName: x, transition: 'TRUE'}}", "/tls/transition"},
 		{"{trial: {enabled: true}, replicas: 0}", "/replicas"},
 		{"{trial: {enabled: true}, replicas: 1025}", "/replicas"},
 		{"{trial: {enabled: true}, replicas: \"3\"}", "/replicas"},
@@ -406,19 +407,7 @@ func single(rules []rbacv1.PolicyRule, prefix string) []string {
 // TestTrialIsLoud checks that the notes of a trial clearly say that its signatures have no value,
 // and what happens to an instance that is scaled down.
 func TestTrialIsLoud(t *testing.T) {
-	notes := func(values string) string {
-		out, err := helm(t, values, "install", release, folder,
-			"--namespace", "signing", "--dry-run=client", "--output", "json", "--values", "-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var r struct{ Info struct{ Notes string } }
-		if err := json.Unmarshal([]byte(out), &r); err != nil || r.Info.Notes == "" {
-			t.Fatalf("no notes: %v in %.300s", err, out)
-		}
-		return r.Info.Notes
-	}
-	trial, remote := notes(modes["trial"]), notes(modes["remote service"])
+	trial, remote := notes(t, modes["trial"]), notes(t, modes["remote service"])
 	if !strings.Contains(trial, "NO value") || strings.Contains(remote, "NO value") {
 		t.Errorf("notes of a trial:\n%s\nof a remote service:\n%s", trial, remote)
 	}
@@ -426,7 +415,8 @@ func TestTrialIsLoud(t *testing.T) {
 		t.Errorf("notes do not say what becomes of volumes:\n%s", remote)
 	}
 	const warning = "use neither helm rollback"
-	if scaled := notes(modes["everything else"]); !strings.Contains(scaled, warning) || strings.Contains(remote, warning) {
+	scaled := notes(t, modes["everything else"])
+	if !strings.Contains(scaled, warning) || strings.Contains(remote, warning) {
 		t.Errorf("notes with an autoscaler:\n%s\nwithout:\n%s", scaled, remote)
 	}
 }

@@ -2,6 +2,7 @@ package chart_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -68,6 +69,21 @@ func helm(t *testing.T, stdin string, args ...string) (string, error) {
 func template(t *testing.T, values string) (string, error) {
 	t.Helper()
 	return helm(t, values, "template", release, folder, "--namespace", "signing", "--values", "-")
+}
+
+// notes renders the notes that helm prints after an installation.
+func notes(t *testing.T, values string) string {
+	t.Helper()
+	out, err := helm(t, values, "install", release, folder,
+		"--namespace", "signing", "--dry-run=client", "--output", "json", "--values", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r struct{ Info struct{ Notes string } }
+	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Info.Notes == "" {
+		t.Fatalf("no notes: %v in %.300s", err, out)
+	}
+	return r.Info.Notes
 }
 
 // objects renders the chart and decodes the output as the API server would with strict field
@@ -141,6 +157,7 @@ config:
   providers: [{name: qtsp, kind: csc, url: "https://signing.example.org/", clientID: us, clientSecretFile: /etc/signstash/secrets/qtsp/secret}]
   defaultProvider: qtsp
 secrets: [qtsp]`,
+	"change to TLS":             `{trial: {enabled: true}, tls: {secretName: proxy-tls, transition: true}}`,
 	"TLS by a public authority": `{trial: {enabled: true}, tls: {secretName: proxy-tls, caKey: ""}}`,
 	"everything else": `
 trial: {enabled: true}
