@@ -56,7 +56,7 @@ test: vet layers ## vet, layering check and all tests (with -race if there is a 
 	@echo "test: $(if $(RACE),with,without) the race detector"
 	@KUBEBUILDER_ASSETS=$$(hack/envtest/assets); HELM=$$(hack/envtest/helm); export KUBEBUILDER_ASSETS HELM; export GORACE="$(GORACE)"; set -x; \
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) $(RACEFLAGS) $(TESTFLAGS) ./... && \
-	$(GO) test -run '^Test(Model|Mutations)$$' ./pkg/keyhome # all schedules, without the race detector
+	$(GO) test -run '^Test(Model|Mutations|Orderly|KilledInstance)$$' ./pkg/keyhome # all schedules, without the race detector
 
 .PHONY: test-e2e
 test-e2e: ## test the chart in a real kind cluster with three workers, and the image with its documented command (needs Docker, or root on Debian). KEEP=1 keeps the cluster
@@ -72,7 +72,7 @@ SOAK_TIME ?= 30m
 soak: ## SOAK_RUNS (200) random kills, 100,000 mutated requests and 10,000 mutated PDFs, 10,000 schedules of key homes, then SOAK_TIME (30m) of traffic with faults, kills and full disks
 	SOAK_RUNS=$(SOAK_RUNS) $(GO) test -count=1 -parallel 1 -timeout 2h -run 'Crash|TestKill' ./cmd/proxy
 	HOSTILE=100 $(GO) test -count=1 -parallel 1 -timeout 2h -v -run 'Hostile|HalfOpen' ./cmd/proxy
-	KEYHOME_SCHEDULES=10000 $(GO) test -count=1 -timeout 2h -v -run '^TestModel$$' ./pkg/keyhome
+	KEYHOME_SCHEDULES=10000 $(GO) test -count=1 -timeout 2h -v -run '^Test(Model|Orderly|KilledInstance)$$' ./pkg/keyhome
 	SOAK_TIME=$(SOAK_TIME) $(GO) test -count=1 -timeout 3h -v -run 'TestSoak' ./cmd/proxy
 
 FLOOD ?= 5000

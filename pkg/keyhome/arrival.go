@@ -27,13 +27,14 @@ var errWaiting = errors.New("waiting for other instances")
 // arrive does what is left to do until this instance acts for all of its keys. It returns
 // errWaiting while peers are missing.
 func (a *arrival) arrive(ctx context.Context) error {
-	switch s := a.look(); {
-	case s.Standing == Joining:
-		return a.join(ctx)
-	case s.Standing == In && len(s.Heirs) > 0:
-		return a.settle(ctx, &s)
+	var err error
+	if s := a.look(); s.Standing == In && len(s.Heirs) > 0 {
+		err = a.settle(ctx, &s)
 	}
-	return nil
+	if s := a.look(); s.Standing == Joining {
+		return a.join(ctx) // at once, because heirs that answered act no more
+	}
+	return err
 }
 
 // settle fetches this instance's claims back from its heirs, each for itself. If an heir has left
@@ -42,21 +43,19 @@ func (a *arrival) settle(ctx context.Context, s *State) error {
 	var waiting error
 	c := census{self: a.ordinal, replies: make(map[int]Reply)}
 	for _, heir := range s.Heirs {
-		if slices.Contains(s.Settled, heir) {
-			continue
-		}
-		reply, err := a.pull(ctx, heir, true)
+		settled := slices.Contains(s.Settled, heir) // it is asked for what it knows about the others
+		reply, err := a.pull(ctx, heir, !settled)
 		if reply.Answer != "" {
 			c.replies[heir] = reply
 		}
-		if err != nil {
+		if err != nil && !settled {
 			waiting = err
 		}
 	}
 	v, lost := a.view(), false
 	for _, heir := range s.Heirs {
 		p := s.Peers[heir]
-		lost = lost || c.left(heir, p.Epoch) || p.left() || v.removed(heir, p.Removals)
+		lost = lost || c.left(heir, p.Epoch) || c.replies[heir].Standing == Gone || p.left() || v.removed(heir, p.Removals)
 	}
 	return errors.Join(waiting, a.change(ctx, nil, func(s *State) error {
 		switch {

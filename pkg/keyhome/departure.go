@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // departure hands the claims of this instance over before a planned stop.
@@ -17,6 +18,9 @@ type departure struct {
 // greetings is how often an instance that leaves asks for heirs while peers decline. A peer that is
 // about to return, or to leave too, declines for a few messages, so two seconds are enough.
 const greetings = 40
+
+// greetTimeout bounds the wait for one peer that may be down. Its answer is one message.
+const greetTimeout = time.Second
 
 var (
 	// errNoHeir means that no peer took the claims over. This instance looks missing after its stop.
@@ -87,7 +91,10 @@ func (d *departure) finishJoining(ctx context.Context) error {
 // The claims that exist are sent while this instance still decides, because there may be many.
 // Then it stops deciding, and sends the claims that were made meanwhile.
 func (d *departure) prepare(ctx context.Context) (heirs []int, positions map[int]int64, err error) {
-	heirs, positions = d.greetAll(ctx)
+	s := d.look()
+	positions = make(map[int]int64)
+	heirs = d.greet(ctx, s.members(), positions) // also those that are out, because they may be about to return
+	asked := append(s.inside(), heirs...)
 	for after := int64(0); len(heirs) > 0; {
 		stopped := d.isLeaving()
 		next, failed, err := d.deal(ctx, heirs, after)
@@ -102,19 +109,32 @@ func (d *departure) prepare(ctx context.Context) (heirs []int, positions map[int
 		default:
 			d.stopActing(true)
 			after = next
+			if late := d.greet(ctx, d.newMembers(asked), positions); len(late) > 0 {
+				heirs, after = append(heirs, late...), 0
+			}
 		}
 	}
 	return nil, nil, errNoHeir
 }
 
-// greetAll returns the peers that take claims over, and the last positions in their tables. It
-// waits a little for peers that decline.
-func (d *departure) greetAll(ctx context.Context) (heirs []int, positions map[int]int64) {
-	positions = make(map[int]int64)
+// newMembers returns the peers that are in but not on the list. None is added after this instance
+// has stopped deciding, because it lets no peer return or join then.
+func (d *departure) newMembers(list []int) []int {
 	s := d.look()
-	ask := s.members() // also those that are out, because they may be about to return
-	for range greetings {
+	return slices.DeleteFunc(s.inside(), func(o int) bool { return slices.Contains(list, o) })
+}
+
+// greet returns those of the peers that take claims over, and adds the last positions in their
+// tables. It waits a little for peers that decline, unless this instance has stopped deciding.
+func (d *departure) greet(ctx context.Context, peers []int, positions map[int]int64) (heirs []int) {
+	ask, tries := slices.Clone(peers), greetings
+	if d.isLeaving() {
+		tries = 1
+	}
+	for range tries {
 		ask = slices.DeleteFunc(ask, func(peer int) bool {
+			ctx, cancel := context.WithTimeout(ctx, greetTimeout)
+			defer cancel()
 			reply, ok := d.page(ctx, peer, nil)
 			if ok {
 				heirs = append(heirs, peer)
@@ -126,7 +146,7 @@ func (d *departure) greetAll(ctx context.Context) (heirs []int, positions map[in
 			break
 		}
 	}
-	return heirs, positions
+	return heirs
 }
 
 // page sends claims to an heir. It reports whether they are durable there.

@@ -10,8 +10,8 @@ import (
 // maxMutated bounds the schedules until a rule that is taken out must be missed.
 const maxMutated = 300
 
-// skipMutations is set with the race detector.
-var skipMutations bool
+// raceDetector is set with the race detector.
+var raceDetector bool
 
 // TestMutations takes each rule out of the protocol and checks that the model then finds a violated
 // invariant. So the model notices if a rule is lost. The rules that random schedules hardly need
@@ -30,7 +30,7 @@ func TestMutations(t *testing.T) {
 	}{
 		{"the first owner wins", keyhome.RuleFirstOwnerWins, []string{twice}, 1},
 		{"one home acts", keyhome.RuleOneHome, []string{twice}, 1},
-		{"an instance that returns fetches back", keyhome.RuleFetchBack, []string{twice}, 162},
+		{"an instance that returns fetches back", keyhome.RuleFetchBack, []string{twice}, 191},
 		{"a new folder joins", keyhome.RuleJoin, []string{twice}, 1},
 		{"each start that joins has an epoch", keyhome.RuleNewEpoch, []string{twice}, 30001833},
 		{"all members are asked", keyhome.RuleAllMembers, []string{twice}, 1},
@@ -44,7 +44,7 @@ func TestMutations(t *testing.T) {
 		{"the owner claims too", keyhome.RuleClaimBeforeCreate, []string{twice}, 1},
 	} {
 		t.Run(m.rule, func(t *testing.T) {
-			if testing.Short() || skipMutations {
+			if testing.Short() || raceDetector {
 				t.Skip("the mutations are not tried in short mode, or with the race detector")
 			}
 			first := max(m.first, *seed)

@@ -3,8 +3,8 @@
 package keyhome_test
 
 // The model runs in one goroutine, and the race detector makes it ten times slower. `make test`
-// runs it and the mutations once more without the detector, with all schedules.
+// runs the model, the mutations and the planned events once more without the detector.
 func init() {
 	*schedules = 20
-	skipMutations = true
+	raceDetector = true
 }

@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	// retryPause is the time between two attempts to reach the home of a key. A hand-over or a return
-	// takes about one message.
+	// retryPause is the time before an attempt to reach the home of a key is repeated. A hand-over or
+	// a return takes about one message and one write.
 	retryPause = 50 * time.Millisecond
-	// retries is how often a claim is attempted before the request is refused.
-	retries = 5
+	// retries is how often a claim is attempted before the request is refused. The pause doubles each
+	// time, so a request waits 1.5 seconds for a hand-over on slow disks.
+	retries = 6
 	// maxAsked bounds how many instances one attempt asks, because each that is missing takes time.
 	// The homes are the first two.
 	maxAsked = 4
@@ -108,7 +109,7 @@ func (r *requester) Acquire(ctx context.Context, key Key, print Fingerprint) (*H
 		claim.Expires = r.clock.Now().Add(r.lifetime).Unix()
 	}
 	for try := range retries {
-		if try > 0 && r.clock.Sleep(ctx, retryPause) != nil {
+		if try > 0 && r.clock.Sleep(ctx, retryPause<<(try-1)) != nil {
 			break
 		}
 		claim.Attempt = max(r.tick(), claim.Attempt+1)
@@ -117,8 +118,8 @@ func (r *requester) Acquire(ctx context.Context, key Key, print Fingerprint) (*H
 			return hold, err
 		}
 		hold.Decision = d
-		if d.Outcome != Refuse || d.Missing >= 0 && try > 0 {
-			break
+		if d.Outcome != Refuse || try > 0 && d.Missing >= 0 && d.Missing < r.view().Expected {
+			break // others take over from an instance that is removed, but not from one that is missing
 		}
 	}
 	return hold, nil
