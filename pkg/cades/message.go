@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"encoding/base64"
+	"errors"
 	"hash"
 	"io"
 
@@ -32,6 +34,9 @@ type message struct {
 // readMessage reads everything but the content.
 func readMessage(ctx context.Context, file signing.Sized) (*message, error) {
 	s, err := openSource(ctx, file)
+	if err == nil {
+		err = s.recognize()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -100,17 +105,44 @@ func (r *messageReader) small(tag byte) ([]byte, error) {
 // signedDataOID is the object identifier of SignedData.
 var signedDataOID = []byte{tagOID, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2}
 
+// contentTypes is what the object identifiers of the known types of CMS files start with.
+var contentTypes = signedDataOID[:len(signedDataOID)-1]
+
+// recognize refuses a file that does not start as a CMS file does. So a file of another type is not
+// called damaged or cut off.
+func (s *source) recognize() error {
+	start, err := s.r.Peek(24) // the file may be shorter
+	var corrupt base64.CorruptInputError
+	switch {
+	case errors.As(err, &corrupt):
+		return notCMS("it is not base64")
+	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return s.fault(err)
+	case len(start) > 0 && start[0] != tagSequence:
+		return notCMS("it starts with the byte 0x%02X", start[0])
+	case len(start) < 2:
+		return nil
+	}
+	header := 2
+	if start[1] > 0x80 {
+		header += int(start[1] & 0x7f)
+	}
+	start = start[min(header, len(start)):]
+	if n := min(len(start), len(contentTypes)); !bytes.Equal(start[:n], contentTypes[:n]) {
+		return notCMS("it has no content type of CMS")
+	}
+	return nil
+}
+
 func (r *messageReader) read() error {
 	if err := r.enter(tagSequence); err != nil {
 		return err
 	}
-	oid, err := r.source.element(nil, r.around(), maxSmall, 0)
-	switch {
-	case err != nil:
+	oid, err := r.small(tagOID)
+	if err != nil {
 		return err
-	case oid[0] != tagOID:
-		return notCMS("it has no content type")
-	case !bytes.Equal(oid, signedDataOID):
+	}
+	if !bytes.Equal(oid, signedDataOID) {
 		return notCMS("it is a CMS file of another type")
 	}
 	for _, tag := range []byte{tagExplicit0, tagSequence} {

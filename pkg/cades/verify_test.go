@@ -228,7 +228,7 @@ func TestHostile(t *testing.T) {
 	closed := slices.Concat(content, []byte{4, 0, 0, 0, 0, 0})
 	end := []byte{0x31, 0, 0, 0, 0, 0, 0, 0}
 	pieces := slices.Concat(content, []byte{0x24, 0x80}, many(1<<20, 4, 0), []byte{0, 0, 0, 0, 0, 0}, end)
-	longer := slices.Concat([]byte{0x30, 12, 6, 11}, signedDataOID[2:], []byte{0xa0, 0, 0, 0, 0, 0})
+	longer := slices.Concat([]byte{0x30, 16}, signedDataOID, []byte{0xa0, 9, 0x30, 3, 2, 1, 1})
 	large := slices.Concat(header, []byte{0x31, 0x83, 1, 0, 0}, many(1<<16, 0))
 	above := slices.Concat(closed, []byte{0xa0, 0x84, 9, 0, 0, 0})
 	otherType := slices.Concat([]byte{0x30, 13}, signedDataOID[:10], []byte{3, 0xa0, 0})
@@ -238,7 +238,10 @@ func TestHostile(t *testing.T) {
 	}{
 		"empty":                     {nil, signing.KindNotDocument},
 		"PDF":                       {[]byte("%PDF-1.7\n"), signing.KindNotDocument},
-		"text that starts with M":   {[]byte("Memo: no signature"), signing.KindDamaged},
+		"text that starts with M":   {[]byte("Memo: no signature"), signing.KindNotDocument},
+		"base64 of something else":  {[]byte("MTIzNDU2Nzg5MA=="), signing.KindNotDocument},
+		"numbers":                   {[]byte("0,1,2,3,4,5,6,7,8,9,10,11,12\n"), signing.KindNotDocument},
+		"certificate":               {pemOf(pki().Root.Raw), signing.KindNotDocument},
 		"no PEM":                    {[]byte("-- \nMIIB"), signing.KindNotDocument},
 		"PEM with an endless line":  {slices.Concat([]byte("-----BEGIN "), many(1000, 'A')), signing.KindNotDocument},
 		"another CMS type":          {otherType, signing.KindNotDocument},
@@ -254,7 +257,7 @@ func TestHostile(t *testing.T) {
 		"no signers":                {slices.Concat(closed, end), ""},
 		"a million pieces":          {pieces, ""},
 		"longer than its parent":    {longer, signing.KindDamaged},
-		"indefinite but not a list": {[]byte{0x30, 0x80, 6, 0x80, 0, 0}, signing.KindDamaged},
+		"indefinite but not a list": {slices.Concat(header[:len(header)-2], []byte{0x80}), signing.KindDamaged},
 		"end inside":                {slices.Concat(header, []byte{0, 0, 0, 0}), signing.KindDamaged},
 	} {
 		r, err := Verify(t.Context(), inMemory(c.file), VerifyOptions{})
