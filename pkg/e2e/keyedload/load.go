@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 type Config struct {
 	HTTP *http.Client
 	// Front is the base URL of an address that leads to any instance, such as
-	// http://proxy.example:8080.
+	// http://proxy.example:8080. The host and port of an answer are followed with its scheme.
 	Front string
 	// Instances returns the base URLs of the single instances that exist now.
 	Instances func() []string
@@ -143,7 +144,8 @@ func (l *Load) live(ctx context.Context, k *key, i int) {
 			}
 		})
 	}
-	k.delivered, k.problem = l.fetch(ctx, k.name, "http://"+op.HostPort)
+	scheme, _, _ := strings.Cut(l.cfg.Front, "://")
+	k.delivered, k.problem = l.fetch(ctx, k.name, scheme+"://"+op.HostPort)
 	all.Wait()
 }
 

@@ -1,6 +1,7 @@
 package keyedload
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ type fleet struct {
 	ids    map[string]int // of the operations, by reference
 	faulty func(r *http.Request, reference string) (*http.Response, error)
 	posts  map[string][]string // hosts that got the POSTs of a key, in order
+	front  string              // base URL; empty = http://front
 }
 
 func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -70,7 +72,7 @@ func (f *fleet) run(t *testing.T, long time.Duration) Report {
 		f.faulty = func(*http.Request, string) (*http.Response, error) { return nil, nil }
 	}
 	load := Start(t.Context(), Config{
-		HTTP: &http.Client{Transport: f}, Front: "http://front", Prefix: "key",
+		HTTP: &http.Client{Transport: f}, Front: cmp.Or(f.front, "http://front"), Prefix: "key",
 		Instances: func() []string { return []string{"http://a", "http://b", "http://c"} },
 		Authorize: func(r *http.Request) { r.SetBasicAuth("client", "secret") },
 		Body:      func(string) []byte { return []byte("{}") },
@@ -90,6 +92,22 @@ func TestHealthyFleet(t *testing.T) {
 		}
 		if len(r.Busy)+len(r.Refused)+len(r.Unanswered)+len(r.Wrong)+len(r.Lost)+len(r.Doubled)+r.RepeatsBusy > 0 {
 			t.Errorf("%+v; want no fault", r)
+		}
+	})
+}
+
+// TestFollowsScheme fetches results with the scheme of the front.
+func TestFollowsScheme(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fleet{front: "https://front"}
+		f.faulty = func(r *http.Request, _ string) (*http.Response, error) {
+			if r.Method == http.MethodGet && r.URL.Scheme != "https" {
+				t.Errorf("the result was fetched from %s", r.URL)
+			}
+			return nil, nil
+		}
+		if r := f.run(t, 5500*time.Millisecond); r.Delivered != 6 {
+			t.Errorf("%v; want 6 keys delivered", &r)
 		}
 	})
 }
