@@ -63,7 +63,7 @@ func (c *census) mustAnswer(peer int) bool {
 }
 
 // complete reports whether all members have answered, and without members all instances that are
-// expected or exist.
+// expected or exist, of which this instance must be one.
 func (c *census) complete() bool {
 	for o := range c.members() {
 		if _, answered := c.replies[o]; !answered {
@@ -72,6 +72,9 @@ func (c *census) complete() bool {
 	}
 	if c.formed() {
 		return true
+	}
+	if !slices.Contains(c.all, c.self) {
+		return false // several instances that nobody expects yet would each become the only member
 	}
 	for _, o := range c.all {
 		if _, answered := c.replies[o]; !answered && o != c.self {
