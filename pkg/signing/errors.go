@@ -76,8 +76,8 @@ type Error struct {
 	RetryAfter time.Duration
 
 	// Unknown is set by a provider that cannot tell whether the signatures were made, because the
-	// answer was lost. Only a provider sets it. It must set it whenever the service may have carried
-	// out the request.
+	// answer was lost. It must set it whenever the service may have carried out the request. Submit
+	// sets it if it cannot tell whether the operation was stored. Nobody else sets it.
 	Unknown bool
 }
 

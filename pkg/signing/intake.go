@@ -28,6 +28,10 @@ type Submission struct {
 	Request        Request
 	Contents       []Content // of Request.Documents, in the same order
 	IdempotencyKey string    // empty = none
+	// Repeated says that an operation with the IdempotencyKey existed when the request began. If it has
+	// been removed since, Submit creates no other one, because another instance may have to. The error
+	// is KindBusy.
+	Repeated bool
 	// Callback is the URL that is notified of the end if Request names no other URL. It does not count
 	// when a repeated request is compared with the first one.
 	Callback string
@@ -36,16 +40,23 @@ type Submission struct {
 	Waiting bool
 }
 
+// removedRetry is when a request may be sent again whose first operation was removed meanwhile.
+const removedRetry = time.Second
+
 // Submit accepts an operation. The operation is durable when Submit returns without error, and it
 // always ends with a result or a reason. If the Idempotency-Key was used before with the same
 // request, Submit returns the operation of that request, and replayed is true. Submit takes the
 // upload over, or discards it after an error or a replay. Errors: KindReferenceUsed, KindKeyReused,
-// KindBusy, KindStorage.
+// KindBusy, KindStorage. An error with Unknown says that the operation may have been stored.
 func (in *intake) Submit(ctx context.Context, up Upload, sub Submission) (op Operation, replayed bool, err error) {
 	defer up.Discard()
 	hash := fingerprint(sub)
 	if op, ok, err := in.replay(ctx, sub, hash); ok || err != nil {
 		return op, ok, err
+	}
+	if sub.Repeated {
+		return Operation{}, false, Errorf(KindBusy, "the operation of this Idempotency-Key was removed a moment ago").
+			Retryable(removedRetry)
 	}
 	n := len(sub.Request.Documents)
 	if err := in.queue.reserve(sub.ClientService, n); err != nil {
@@ -128,8 +139,17 @@ func (in *intake) create(ctx context.Context, up Upload, made NewOperation) (Ope
 		return op, nil
 	case lookErr != nil:
 		in.findStoredLater(made)
+	case KindOf(err) == KindBusy:
+		return Operation{}, err // the store had no room, and stored nothing
 	}
-	return Operation{}, err
+	return Operation{}, maybeStored(err)
+}
+
+// maybeStored returns err with Unknown.
+func maybeStored(err error) error {
+	e := *AsError(err)
+	e.Unknown = true
+	return &e
 }
 
 // findStored looks for the operation that a failed Create may have stored. Among the operations
