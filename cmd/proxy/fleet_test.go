@@ -56,7 +56,18 @@ func newFleet(t *testing.T, remote *remoteSide, flags ...string) *fleet {
 		})
 	}
 	f.publish(t)
+	f.waitForHomes(t)
 	return f
+}
+
+// waitForHomes waits until all instances decide about the keys whose home they are.
+func (f *fleet) waitForHomes(t *testing.T) {
+	t.Helper()
+	for i, p := range f.proxies {
+		until(t, fmt.Sprint("instance ", i, " decides about its keys"), func() bool {
+			return p.metric(t, "signstash_key_home_ready") == 1
+		})
+	}
 }
 
 func port(t *testing.T, text string) (n int) {

@@ -35,6 +35,7 @@ type management struct {
 	registry    *prometheus.Registry
 	certificate *certreload.Reloader // nil = no TLS
 	instances   *instances
+	keys        *keyHome
 	state       *stateFolder
 	credentials *credentials.Set
 	service     *signing.Service
@@ -102,6 +103,9 @@ func (m *management) readiness(ctx context.Context) (bool, string) {
 	}
 	if !m.instances.peersKnown() {
 		return false, "the peers file could not be read yet"
+	}
+	if m.keys.settling() {
+		return false, "waiting for the other instances that decide about Idempotency-Keys"
 	}
 	// The check must not fail because the prober has closed the connection.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)

@@ -140,7 +140,6 @@ func (p *proxy) openState(ctx context.Context) (err error) {
 		return err
 	}
 	p.instances.recordRun(p.cfg, p.state.store.Instance())
-	p.keys = &keyHome{ordinal: p.cfg.InstanceOrdinal, log: p.log.WithName("keys")}
 	return nil
 }
 
@@ -148,7 +147,7 @@ func (p *proxy) openState(ctx context.Context) (err error) {
 func (p *proxy) openManagement() {
 	p.management = &management{
 		cfg: p.cfg, log: p.log, registry: p.registry, certificate: p.certificate, instances: p.instances,
-		state: p.state, credentials: p.credentials, service: p.service, phase: &p.phase, drain: &p.drain,
+		keys: p.keys, state: p.state, credentials: p.credentials, service: p.service, phase: &p.phase, drain: &p.drain,
 		departure: p.departure, started: p.started,
 	}
 }
@@ -163,12 +162,15 @@ func (p *proxy) openAPI(context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.openKeyHome(key)
 	p.api, err = api.New(api.Config{
 		Service:            p.service,
 		ClientServices:     p.clients.Current,
 		Endpoint:           p.instances.endpoint,
 		Published:          p.instances.published,
 		Forwarder:          p.instances.forwarder,
+		KeyHomes:           p.keys.homes(),
+		Messenger:          p.keys.messenger,
 		Identity:           p.instances.identity,
 		Reading:            p.state.store.Reading,
 		Refusal:            p.refusal,

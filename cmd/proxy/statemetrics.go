@@ -50,6 +50,10 @@ var (
 		"Requests for operations of this ordinal that are older than its state folder. "+
 			"The volume is new, or the state was deleted.",
 	)
+	keyClaims = describe("key_claims",
+		"Claims of Idempotency-Keys in the state folder, of this instance and for others.")
+	uncopiedClaims = describe("key_claims_uncopied",
+		"Claims of Idempotency-Keys that are lost with the volume of this instance, because no other instance has a copy.")
 	clockJump = describe("clock_jump_seconds",
 		"How far the clock has jumped ahead, while retention ignores the jump; else 0.")
 	stateWritable = describe("state_writable",
@@ -60,7 +64,8 @@ var (
 func (c *stateCollector) Describe(d chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		queuedDocuments, queuedLimit, activeOperations, oldestQueued, unstoredValues, signatures, storedBytes,
-		freeBytes, minFreeBytes, diskBytes, operations, lostFiles, earlierIDs, clockJump, stateWritable,
+		freeBytes, minFreeBytes, diskBytes, operations, lostFiles, earlierIDs, keyClaims, uncopiedClaims, clockJump,
+		stateWritable,
 	} {
 		d <- desc
 	}
@@ -96,6 +101,8 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(operations, float64(st.Operations))
 		gauge(lostFiles, float64(st.LostFiles))
 		out <- prometheus.MustNewConstMetric(earlierIDs, prometheus.CounterValue, float64(st.EarlierIDs))
+		gauge(keyClaims, float64(st.Claims))
+		gauge(uncopiedClaims, float64(st.UncopiedClaims))
 		gauge(clockJump, st.ClockJump.Seconds())
 	}
 	if n, err := c.store.Counters(ctx); err == nil {

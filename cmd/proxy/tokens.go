@@ -31,6 +31,7 @@ func (p *proxy) watchTokenKey(ctx context.Context) error {
 	}
 	log := p.log.WithName("tokenkey")
 	return tokenkey.Watch(ctx, file, log, func(key []byte) {
+		p.keys.secrets.Set(key)
 		if p.api.SetTokenKey(key) {
 			log.Info("token signing key changed; tokens of the previous key stay valid until they expire")
 		}

@@ -64,8 +64,8 @@ var rules = []rule{
 	{pkg: "pkg/affinity", may: []string{"pkg/signing", "pkg/keyhome", "pkg/internal/..."}},
 
 	// The ways in: REST and the hot folder.
-	{pkg: "pkg/api/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/connlimit",
-		"pkg/api/...", "pkg/internal/..."}},
+	{pkg: "pkg/api/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/keyhome",
+		"pkg/connlimit", "pkg/api/...", "pkg/internal/..."}},
 	{pkg: "pkg/hotfolder/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/internal/..."}},
 
 	// Helpers of the programs.

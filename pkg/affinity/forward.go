@@ -163,8 +163,10 @@ func (f *Forwarder) Owner(id signing.ID) (*Published, error) { return f.peers.ow
 // refuses a request answers before it has read the whole body. Close must return only when nobody
 // reads the body any more.
 //
-// Before a request without a body that changes something, Send probes a peer that has not given a
-// proof yet. A request with a body needs no probe here, because KeyOwner has asked the peer before.
+// Before it sends a body, Send probes the peer, unless r.Asked is set. So no document reaches
+// another instance at the peer's address, or one with another state folder, which would sign a
+// repeated request again. Before a request without a body that changes something, Send probes a
+// peer that has not given a proof yet.
 func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, to *Published, longest time.Duration) (
 	answered bool, err error,
 ) {
@@ -174,8 +176,11 @@ func (f *Forwarder) Send(w http.ResponseWriter, r Request, body io.ReadCloser, t
 		}
 		return f.redirect(w, r, to)
 	}
-	if body == nil && changes(r.Method) && !f.proofs.given(to) {
+	if !r.Asked && (body != nil || changes(r.Method) && !f.proofs.given(to)) {
 		if err := f.probe(r, to); err != nil {
+			if body != nil {
+				_ = body.Close()
+			}
 			return false, err
 		}
 	}
@@ -213,6 +218,7 @@ func (f *Forwarder) probe(r Request, to *Published) error {
 	defer cancel()
 	q := outgoing(r, r.Probe)
 	q.method = http.MethodGet
+	q.header.Del("Content-Type")
 	a, err := f.ask(ctx, cancel, q, to, answerTimeout)
 	if err != nil {
 		return err

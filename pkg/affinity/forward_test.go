@@ -26,7 +26,7 @@ func (s source) Directory() (Directory, bool) { return s.directory, true }
 // asked returns a request for which peers are asked with the authorization "pass". Their answers
 // need no proof.
 func asked(r *http.Request) Request {
-	return Request{
+	return Request{Asked: true,
 		Request:   r,
 		Authorize: func(Ask) (Pass, error) { return Pass{Authorization: "pass"}, nil },
 		Probe:     "/probe",

@@ -26,6 +26,8 @@ type Request struct {
 	// Probe is the URI of a GET that finds out which instance can answer the request and changes
 	// nothing.
 	Probe string
+	// Asked says that the peer has just answered a question about this request.
+	Asked bool
 }
 
 // Ask is one question to one peer.

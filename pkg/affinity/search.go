@@ -27,14 +27,36 @@ type reply struct {
 // asks r.Probe in place of the request, because a result that the client has not got yet must not
 // count as fetched.
 func (f *Forwarder) Search(w http.ResponseWriter, r Request, longest time.Duration) (answered bool, err error) {
-	uri := r.URL.RequestURI()
-	if f.c.Mode == Redirect {
-		uri = r.Probe
-	}
-	found, err := f.askAll(r.Context(), outgoing(r, uri), longest+answerTimeout)
+	found, err := f.askAll(r.Context(), f.searching(r), longest+answerTimeout)
 	if found == nil {
 		return false, err
 	}
+	return f.pass(w, r, found)
+}
+
+// SearchAt is Search at one instance. It returns false and nil if that instance says no.
+func (f *Forwarder) SearchAt(w http.ResponseWriter, r Request, at *Published, longest time.Duration) (
+	answered bool, err error,
+) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	found := f.askOne(ctx, cancel, f.searching(r), at, longest+answerTimeout)
+	if found.answer == nil {
+		return false, found.err
+	}
+	return f.pass(w, r, &found)
+}
+
+// searching returns the question of a search.
+func (f *Forwarder) searching(r Request) question {
+	if f.c.Mode == Redirect {
+		return outgoing(r, r.Probe)
+	}
+	return outgoing(r, r.URL.RequestURI())
+}
+
+// pass answers a request with what a search has found.
+func (f *Forwarder) pass(w http.ResponseWriter, r Request, found *reply) (answered bool, err error) {
 	defer found.end()
 	f.outcomes.WithLabelValues("answered").Inc()
 	if f.c.Mode == Redirect {
@@ -77,11 +99,9 @@ func (f *Forwarder) Newest(w http.ResponseWriter, r Request, own time.Time) (ans
 	if err != nil || newest == nil {
 		return false, err
 	}
-	f.outcomes.WithLabelValues("answered").Inc()
-	if f.c.Mode == Redirect {
-		return f.redirect(w, r, newest.peer)
-	}
-	return true, newest.relay(w)
+	passed := newest
+	newest = nil // pass ends it
+	return f.pass(w, r, passed)
 }
 
 // created returns the creation time of the operation in an answer. It is zero if the answer comes

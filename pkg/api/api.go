@@ -23,6 +23,7 @@ type API struct {
 	uploads   *limits.Places // for bodies that are being read
 	downloads *limits.Places // for answers with documents
 	keys      *keys
+	hints     *hints
 	polls     *limits.Shares // status calls that wait
 	waiting   *limits.Shares // sync requests
 	text      *limits.Shares // bytes of the requests that are being read
@@ -50,6 +51,7 @@ func New(c Config) (*API, error) {
 		waiting: limits.NewShares(int64(c.MaxWaiting)),
 		text:    limits.NewShares(c.MaxTextBytes),
 	}
+	a.hints = newHints(c.KeyHomes)
 	a.authenticator = newAuthenticator(&a.cfg, a.tokens)
 	var err error
 	if a.page, err = newPage(c); err != nil {

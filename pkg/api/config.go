@@ -34,6 +34,12 @@ type Config struct {
 	// Forwarder asks other instances for operations that this one does not hold. Nil = no other
 	// instance is asked.
 	Forwarder *affinity.Forwarder
+	// KeyHomes decides which instance may create the operation of an Idempotency-Key. Nil = if
+	// Forwarder is not nil, all other instances are asked for the key.
+	KeyHomes KeyHomes
+	// Messenger authenticates the messages that other instances send to KeyHomes. Required with
+	// KeyHomes.
+	Messenger *affinity.Messenger
 	// Identity tells this instance from the others. Nil = requests that were sent to the wrong
 	// instance are not detected.
 	Identity *affinity.Identity
@@ -117,6 +123,9 @@ func (c *Config) validate() error {
 	var errs []error
 	if c.Service == nil || c.ClientServices == nil || c.Endpoint == nil {
 		errs = append(errs, errors.New("one of Service, ClientServices and Endpoint is not set"))
+	}
+	if c.KeyHomes != nil && (c.Messenger == nil || c.Forwarder == nil) {
+		errs = append(errs, errors.New("KeyHomes is set without Messenger and Forwarder"))
 	}
 	if n := len(c.TokenKey); n < minTokenKeyBytes {
 		errs = append(errs, fmt.Errorf("the token key has %d bytes, at least %d are needed", n, minTokenKeyBytes))

@@ -34,6 +34,7 @@ type exchange struct {
 	askedAll  bool       // the other instances were asked already and have no better answer
 	// external reference for the log, because clients and operators name operations by it
 	reference string
+	quiet     bool   // success is logged at V(1), because such requests are frequent and say little
 	code      string // errorCode; empty = success
 	fault     *signing.Error
 }
@@ -192,7 +193,11 @@ func (x *exchange) log() {
 		kv = append(kv, "externalReference", printable.Truncate(x.reference, maxLoggedBytes))
 	}
 	if x.fault == nil {
-		x.api.cfg.Log.Info("request", kv...)
+		level := 0
+		if x.quiet {
+			level = 1
+		}
+		x.api.cfg.Log.V(level).Info("request", kv...)
 		return
 	}
 	kv = append(kv, "errorCode", x.code, "kind", string(x.fault.Kind), "reason", x.fault.Detail)

@@ -58,15 +58,6 @@ func (k *keys) claimed(c clientKey) bool {
 	return k.count[c] > 0
 }
 
-// claimFor reads the Idempotency-Key of a client's request and registers it until done is called.
-// The key is empty if the request has none.
-func (k *keys) claimFor(r *http.Request, client string) (key string, done func(), err error) {
-	if key, err = idempotencyKey(r); err != nil || key == "" {
-		return "", func() {}, err
-	}
-	return key, k.claim(clientKey{client, key}), nil
-}
-
 // idByKey answers with the id of the operation that was made with an Idempotency-Key. While a
 // request with the key is being read the answer is KindBusy, because the result is not known yet.
 func idByKey(x *exchange) error {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -19,6 +20,7 @@ type metrics struct {
 	uploads   prometheus.Gauge
 	downloads prometheus.Gauge
 	tokens    prometheus.Counter
+	claims    *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -50,6 +52,11 @@ func newMetrics() *metrics {
 		tokens: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "signstash_api_tokens_issued_total", Help: "Tokens issued by the token endpoint.",
 		}),
+		claims: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "signstash_key_claims_total",
+			Help: "Idempotency-Keys that this instance claimed, by outcome: create, forward (another instance owns the key), " +
+				"refuse (the home of the key does not answer).",
+		}, []string{"outcome"}),
 	}
 }
 
@@ -61,6 +68,9 @@ func (m *metrics) start(routes []string) {
 		m.requests.WithLabelValues(route, "500", code)
 		m.requests.WithLabelValues(route, "200", code)
 	}
+	for _, outcome := range []keyhome.Outcome{keyhome.Create, keyhome.Forward, keyhome.Refuse} {
+		m.claims.WithLabelValues(string(outcome))
+	}
 }
 
 // register registers all metrics with r, or none of them. r may be nil.
@@ -68,7 +78,8 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	if r == nil {
 		return nil
 	}
-	all := []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.uploads, m.downloads, m.tokens}
+	all := []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.uploads, m.downloads, m.tokens,
+		m.claims}
 	for i, c := range all {
 		if err := r.Register(c); err != nil {
 			for _, done := range all[:i] {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
+	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -24,6 +25,7 @@ type peerCall struct {
 	body   *body
 	caller caller
 	probe  string // path and query of a call that finds out which instance can answer
+	asked  bool   // the instance that the request is sent to has just answered a question about it
 }
 
 func newPeerCall(x *exchange) *peerCall {
@@ -51,7 +53,7 @@ func (x *exchange) askPeers(notFound error) error {
 	if x.path.id != "" {
 		answered, err = newPeerCall(x).owner(x.operation, wait)
 	} else {
-		answered, err = newPeerCall(x).search(wait)
+		answered, err = x.searchPeers(wait)
 	}
 	if !answered && err == nil {
 		err = notFound
@@ -59,20 +61,34 @@ func (x *exchange) askPeers(notFound error) error {
 	return err
 }
 
-// askForKey lets the instance answer that knows an Idempotency-Key of the client. If an expected
-// instance cannot be asked, the error is KindBusy and nothing is signed.
-func (x *exchange) askForKey(key string) (answered bool, err error) {
-	if key == "" || !x.api.cfg.Forwarder.MayAsk(x.r) {
-		return false, nil
+// searchPeers lets the instance answer that has an operation with the external reference of the
+// request. Usually a hint names it. Otherwise all instances are asked.
+func (x *exchange) searchPeers(wait time.Duration) (answered bool, err error) {
+	call := newPeerCall(x)
+	if at := x.hinted(); at != nil {
+		if answered, err = call.searchAt(at, wait); answered {
+			return true, err
+		}
 	}
-	_, err = x.api.cfg.Service.FindByKey(x.r.Context(), x.client.ID, key)
-	if err == nil || signing.KindOf(err) != signing.KindNotFound {
-		return false, err
+	return call.search(wait)
+}
+
+// hinted returns the instance that probably has an operation with the external reference of the
+// request; nil if it is not known.
+func (x *exchange) hinted() *affinity.Published {
+	homes := x.api.cfg.KeyHomes
+	if homes == nil || x.reference == "" {
+		return nil
 	}
-	if err := x.body.admit(); err != nil {
-		return false, err
+	owner, ok := homes.FindHint(x.r.Context(), keyhome.ReferenceKey(x.client.ID, x.reference))
+	if !ok || owner == x.api.cfg.Endpoint().Ordinal {
+		return nil
 	}
-	return newPeerCall(x).keyOwner()
+	at, err := x.api.cfg.Forwarder.Instance(owner)
+	if err != nil {
+		return nil // asking all instances tells the client which one is missing
+	}
+	return at
 }
 
 // probePath returns path and query of a call that finds out which instance can answer the request.
@@ -80,6 +96,9 @@ func (x *exchange) askForKey(key string) (answered bool, err error) {
 // operation.
 func probePath(x *exchange) string {
 	status := x.api.cfg.BasePath + apiPath + "operation/status/"
+	if x.r.Method == http.MethodPost {
+		return keyQuestion(&x.api.cfg)
+	}
 	if strings.Contains(x.route, "/operation/sign/detail/withExternalReference/") {
 		if ref, err := x.path.reference(x.r.URL.Query()); err == nil {
 			return status + "withExternalReference?externalReference=" + url.QueryEscape(ref)
@@ -116,6 +135,14 @@ func (c *peerCall) search(wait time.Duration) (answered bool, err error) {
 	return answered, err
 }
 
+// searchAt lets one instance answer if it can.
+func (c *peerCall) searchAt(at *affinity.Published, wait time.Duration) (answered bool, err error) {
+	if answered, err = c.cfg.Forwarder.SearchAt(c.w, c.request(), at, wait); answered {
+		c.w.peer = at.Name
+	}
+	return answered, err
+}
+
 // newest lets another instance answer if it holds a newer operation. own is the creation time of
 // this instance's operation; zero if it has none.
 func (c *peerCall) newest(own time.Time) (answered bool, err error) {
@@ -125,19 +152,20 @@ func (c *peerCall) newest(own time.Time) (answered bool, err error) {
 	return answered, err
 }
 
-// keyOwner lets the instance answer that knows the request's Idempotency-Key.
-func (c *peerCall) keyOwner() (answered bool, err error) {
-	question := c.cfg.BasePath + apiPath + "operation/id/withIdempotencyKey"
-	owner, err := c.cfg.Forwarder.KeyOwner(c.request(), question)
-	if owner == nil {
-		return false, err
-	}
-	return c.send(newForwardBody(c.body), owner, max(c.cfg.SyncWait, 0))
+// keyOwner returns the instance that knows the request's Idempotency-Key, or nil if none does. If
+// an expected instance does not answer, the error is KindBusy.
+func (c *peerCall) keyOwner() (*affinity.Published, error) {
+	return c.cfg.Forwarder.KeyOwner(c.request(), keyQuestion(c.cfg))
+}
+
+// keyQuestion returns the path of the question whether an instance knows an Idempotency-Key.
+func keyQuestion(cfg *Config) string {
+	return cfg.BasePath + apiPath + "operation/id/withIdempotencyKey"
 }
 
 // request returns the request in the form in which other instances are asked.
 func (c *peerCall) request() affinity.Request {
-	return affinity.Request{Request: c.r, Authorize: c.authorize, Probe: c.probe}
+	return affinity.Request{Request: c.r, Authorize: c.authorize, Probe: c.probe, Asked: c.asked}
 }
 
 // authorize returns the authorization of one request to one peer.

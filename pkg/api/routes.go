@@ -36,7 +36,7 @@ func (a *API) routeName(r *route) string {
 // routes returns the calls, in the order in which they are tried.
 func (a *API) routes() []route {
 	under := func(rest string) string { return a.cfg.BasePath + apiPath + rest }
-	return []route{
+	all := []route{
 		{method: http.MethodPost, pattern: under("document/sign/base64"), handle: signBase64},
 		{method: http.MethodPost, pattern: under("document/sign/async/base64"), handle: signBase64Async},
 		{method: http.MethodPost, pattern: under("document/sign/async"), handle: signMultipartAsync},
@@ -84,6 +84,10 @@ func (a *API) routes() []route {
 		},
 		{method: http.MethodGet, pattern: a.cfg.BasePath, open: true, handle: redirectToPage},
 	}
+	if a.cfg.KeyHomes != nil {
+		all = append(all, a.messageRoute())
+	}
+	return all
 }
 
 // newRouter registers all routes in httprouter, by segment.

@@ -30,15 +30,12 @@ func signLater(x *exchange, form bodyForm) error {
 	if x.api.cfg.Published != nil && !x.api.cfg.Published() {
 		return busy("the address of this instance is not known yet")
 	}
-	key, done, err := x.api.keys.claimFor(x.r, x.client.ID)
-	if err != nil {
+	use, answered, err := x.useKey()
+	if answered || err != nil {
 		return err
 	}
-	defer done()
-	if answered, err := x.askForKey(key); answered || err != nil {
-		return err
-	}
-	op, err := x.submit(form, key, false)
+	defer use.end(x.r.Context())
+	op, err := x.submit(form, use, false)
 	if err != nil {
 		return err
 	}
@@ -52,15 +49,12 @@ func signAndWait(x *exchange, form bodyForm) error {
 		return busy("too many synchronous requests wait for their results; send the request asynchronously, or later")
 	}
 	defer x.api.waiting.Give(x.client.ID, 1)
-	key, done, err := x.api.keys.claimFor(x.r, x.client.ID)
-	if err != nil {
+	use, answered, err := x.useKey()
+	if answered || err != nil {
 		return err
 	}
-	defer done()
-	if answered, err := x.askForKey(key); answered || err != nil {
-		return err
-	}
-	op, err := x.submitAndWait(form, key)
+	defer use.end(x.r.Context())
+	op, err := x.submitAndWait(form, use)
 	if err != nil {
 		return err
 	}
@@ -72,7 +66,7 @@ func signAndWait(x *exchange, form bodyForm) error {
 
 // submitAndWait submits the request and returns the operation when it has ended, or in its current
 // state when the longest wait is over.
-func (x *exchange) submitAndWait(form bodyForm, key string) (signing.Operation, error) {
+func (x *exchange) submitAndWait(form bodyForm, use *keyUse) (signing.Operation, error) {
 	probe, err := x.api.waits.Admit(x.client.ID, x.began)
 	if err != nil {
 		return signing.Operation{}, err
@@ -82,7 +76,7 @@ func (x *exchange) submitAndWait(form bodyForm, key string) (signing.Operation, 
 			x.api.waits.Abandon(x.client.ID, time.Now())
 		}
 	}()
-	op, err := x.submit(form, key, true)
+	op, err := x.submit(form, use, true)
 	if err != nil {
 		return op, err
 	}
@@ -158,14 +152,18 @@ func refusal(ctx context.Context, cfg *Config, client string, op signing.Operati
 	return signing.Errorf(docs[0].Failure.Kind, "documents[0]: %s", docs[0].Failure.Detail)
 }
 
-// submit reads the request and submits it to the service under an Idempotency-Key, which may be
-// empty. waiting says that the client waits for the result.
-func (x *exchange) submit(form bodyForm, key string, waiting bool) (signing.Operation, error) {
+// submit reads the request and submits it to the service under its Idempotency-Key, whose use it
+// ends. waiting says that the client waits for the result.
+func (x *exchange) submit(form bodyForm, use *keyUse, waiting bool) (signing.Operation, error) {
 	in := &intake{api: x.api, r: x.r, body: x.body, client: x.client, form: form}
-	op, replayed, err := in.submit(key, waiting)
+	op, replayed, err := in.submit(use, waiting)
+	use.end(x.r.Context())
 	x.reference = in.reference
 	if err != nil {
 		return signing.Operation{}, err
+	}
+	if !replayed {
+		x.api.hints.tell(x.client.ID, op.ExternalReference)
 	}
 	x.operation = op.ID
 	if replayed {
@@ -186,17 +184,18 @@ type intake struct {
 
 // submit reads the request, spools its documents and submits it to the service. replayed reports
 // that the operation was made by an earlier request with the same key.
-func (in *intake) submit(key string, waiting bool) (op signing.Operation, replayed bool, err error) {
+func (in *intake) submit(use *keyUse, waiting bool) (op signing.Operation, replayed bool, err error) {
 	if err := in.body.admit(); err != nil {
 		return op, false, err
 	}
 	service := in.api.cfg.Service
-	if err := in.admit(key); err != nil {
+	if err := in.admit(use.key); err != nil {
 		return op, false, err
 	}
 	sub := signing.Submission{
 		ClientService:  in.client.ID,
-		IdempotencyKey: key,
+		IdempotencyKey: use.key,
+		Repeated:       use.known && in.api.cfg.KeyHomes != nil,
 		Callback:       in.client.CallbackURL,
 		Waiting:        waiting,
 	}
@@ -206,7 +205,10 @@ func (in *intake) submit(key string, waiting bool) (op signing.Operation, replay
 	if err != nil {
 		return op, false, err
 	}
-	return service.Submit(in.r.Context(), up, sub)
+	use.kept = true
+	op, replayed, err = service.Submit(in.r.Context(), up, sub)
+	use.submitted(err)
+	return op, replayed, err
 }
 
 // admit reports whether the request may be read. A request that repeats the Idempotency-Key of an

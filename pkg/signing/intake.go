@@ -28,9 +28,9 @@ type Submission struct {
 	Request        Request
 	Contents       []Content // of Request.Documents, in the same order
 	IdempotencyKey string    // empty = none
-	// Repeated says that an operation with the IdempotencyKey existed when the request began. If it has
-	// been removed since, Submit creates no other one, because another instance may have to. The error
-	// is KindBusy.
+	// Repeated says that an operation with the IdempotencyKey existed when the request began. If it
+	// has been removed since, Submit creates no other one, because another instance may have to. The
+	// error is KindBusy.
 	Repeated bool
 	// Callback is the URL that is notified of the end if Request names no other URL. It does not count
 	// when a repeated request is compared with the first one.
