@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
@@ -20,6 +22,8 @@ type world struct {
 	events  eventQueue
 	count   int
 	running *task
+	idle    []*task // their goroutines wait for another task
+	json    bool    // messages take the form in which they travel
 
 	// The faults of this moment.
 	loss, duplicate float64
@@ -29,7 +33,7 @@ type world struct {
 
 func newWorld(seed uint64) *world {
 	return &world{
-		rnd: rand.New(rand.NewPCG(seed, 1)), slowest: 5 * time.Millisecond,
+		rnd: rand.New(rand.NewPCG(seed, 1)), slowest: 5 * time.Millisecond, json: seed%8 == 0,
 	}
 }
 
@@ -79,28 +83,47 @@ func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.rnd
 // task is an activity of a process, or of a client if process is nil.
 type task struct {
 	process *process
+	f       func()
 	resume  chan bool // false = the process has crashed
 	yielded chan struct{}
+	ended   bool
 }
 
 // errCrashed unwinds the tasks of a process that has crashed.
 var errCrashed = errors.New("crashed")
 
-// spawn starts a task now.
+// spawn starts a task now. Goroutines are used again, because new ones would have to grow their
+// stacks.
 func (w *world) spawn(p *process, f func()) {
-	t := &task{p, make(chan bool), make(chan struct{})}
-	go func() {
-		defer func() {
-			if e := recover(); e != nil && e != errCrashed { //nolint:errorlint // a panic value
-				panic(e)
-			}
-			t.yielded <- struct{}{}
-		}()
-		if <-t.resume {
-			f()
+	var t *task
+	if n := len(w.idle); n > 0 {
+		t, w.idle = w.idle[n-1], w.idle[:n-1]
+	} else {
+		t = &task{resume: make(chan bool), yielded: make(chan struct{})}
+		go t.run()
+	}
+	t.process, t.f, t.ended = p, f, false
+	w.wake(t)
+}
+
+// run runs one activity after the other, until resume is closed.
+func (t *task) run() {
+	for alive := range t.resume {
+		if alive {
+			t.runOne()
+		}
+		t.ended = true
+		t.yielded <- struct{}{}
+	}
+}
+
+func (t *task) runOne() {
+	defer func() {
+		if e := recover(); e != nil && e != errCrashed { //nolint:errorlint // a panic value
+			panic(e)
 		}
 	}()
-	w.wake(t)
+	t.f()
 }
 
 // wake lets a task run until it waits or ends.
@@ -110,6 +133,17 @@ func (w *world) wake(t *task) {
 	t.resume <- t.process == nil || !t.process.dead
 	<-t.yielded
 	w.running = before
+	if t.ended {
+		w.idle = append(w.idle, t)
+	}
+}
+
+// close ends the goroutines of tasks that have ended.
+func (w *world) close() {
+	for _, t := range w.idle {
+		close(t.resume)
+	}
+	w.idle = nil
 }
 
 // wait lets the task that runs wait until start has arranged that it is woken.
@@ -201,26 +235,44 @@ func call[T any](
 // transport is the keyhome.Transport of one process.
 type transport struct{ *process }
 
-// Send implements keyhome.Transport. The message takes the form in which it travels.
+// Send implements keyhome.Transport.
 func (t transport) Send(ctx context.Context, to int, m keyhome.Message) (keyhome.Reply, error) {
-	data, err := json.Marshal(m)
-	if err != nil {
-		panic(err)
-	}
 	from := t.process
+	arriving := from.fleet.travel(m)
 	target := func() *process { return from.fleet.reach(from, to) }
 	return call(from.fleet.world, patience, target, func(p *process) (r keyhome.Reply, err error) {
 		if p.legacy {
 			return r, keyhome.ErrLegacy
 		}
-		var m keyhome.Message
-		if err := json.Unmarshal(data, &m); err != nil {
-			panic(err)
-		}
+		m := arriving()
 		reply, err := p.home.Handle(ctx, m)
 		from.fleet.traceMessage(to, m, reply, err)
 		return reply, err
 	})
+}
+
+// travel returns a function that returns a message as it arrives. The copy shares nothing with the
+// message that was sent. JSON is slow, so only some schedules use it.
+func (w *world) travel(m keyhome.Message) (arriving func() keyhome.Message) {
+	if !w.json {
+		sent := cloneMessage(m)
+		return func() keyhome.Message { return cloneMessage(sent) }
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	return func() (m keyhome.Message) {
+		if err := json.Unmarshal(data, &m); err != nil {
+			panic(err)
+		}
+		return m
+	}
+}
+
+func cloneMessage(m keyhome.Message) keyhome.Message {
+	m.Claims, m.Heirs, m.Held = slices.Clone(m.Claims), slices.Clone(m.Heirs), maps.Clone(m.Held)
+	return m
 }
 
 // crashingTable is a table whose process may crash before and after each write.

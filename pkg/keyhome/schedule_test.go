@@ -67,6 +67,7 @@ func (s *schedule) end() {
 		}
 	}
 	s.run(time.Hour)
+	s.close()
 }
 
 // upgrade replaces legacy instances one by one, from the highest ordinal to the lowest.
