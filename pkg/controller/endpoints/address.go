@@ -20,6 +20,9 @@ type address struct {
 	host string
 	port int
 	why  string
+
+	mode  Mode   // of the address, which may be a former one
+	waits string // why a pod keeps its address of a former mode; empty = the mode is the present one
 }
 
 func unknown(format string, args ...any) address { return address{why: fmt.Sprintf(format, args...)} }
@@ -91,9 +94,24 @@ func (w *cluster) joined() error {
 	return errors.Join(all...)
 }
 
-// addressOf returns where clients reach a pod. It checks that the address is valid, because nodes
-// and cloud providers can report anything.
+// addressOf returns where clients reach a pod. While the address of the present mode is not known,
+// it is the address of the former mode.
 func (c *Config) addressOf(p *corev1.Pod, ordinal int, w cluster) address {
+	a := c.presentAddress(p, ordinal, w)
+	a.mode = c.Mode
+	if a.why == "" {
+		return a
+	}
+	if former, ok := c.formerAddress(p, w); ok {
+		former.waits = a.why
+		return former
+	}
+	return a
+}
+
+// presentAddress returns the address of a pod in the present mode. It checks that the address is
+// valid, because nodes and cloud providers can report anything.
+func (c *Config) presentAddress(p *corev1.Pod, ordinal int, w cluster) address {
 	a := c.find(p, ordinal, w)
 	if a.why != "" {
 		return address{why: kube.Note(a.why)}

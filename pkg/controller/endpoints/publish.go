@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"time"
 
@@ -18,14 +19,6 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
-)
-
-// Reasons of the readiness gate and of events.
-const (
-	reasonPublished = "EndpointPublished"
-	reasonLost      = "EndpointLost"    // it was published before, and its address is no longer known
-	reasonPending   = "EndpointPending" // it was never published
-	action          = "Publish"
 )
 
 // directory writes the directory of all instances if it has changed, and returns the
@@ -107,20 +100,26 @@ func (r *reconciler) publish(ctx context.Context, i instance) error {
 		data, err := affinity.EncodePublished(r.config.published(i.Pod, i.ordinal, i.address))
 		if err != nil {
 			i.address = unknown("%v", err)
-		} else if err := r.annotate(ctx, i.Pod, affinity.EndpointAnnotation, string(data)); err != nil {
+		} else if err := r.annotate(ctx, i.Pod, map[string]string{
+			affinity.EndpointAnnotation: string(data), modeAnnotation: string(i.address.mode),
+		}); err != nil {
 			return err
 		}
 	}
 	return r.gate(ctx, i)
 }
 
-// annotate sets an annotation of a pod if its value differs.
-func (r *reconciler) annotate(ctx context.Context, p *corev1.Pod, key, value string) error {
-	if p.Annotations[key] == value {
+// annotate sets annotations of a pod if a value differs.
+func (r *reconciler) annotate(ctx context.Context, p *corev1.Pod, values map[string]string) error {
+	next := maps.Clone(p.Annotations)
+	if next == nil {
+		next = make(map[string]string)
+	}
+	if maps.Copy(next, values); maps.Equal(next, p.Annotations) {
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": p.UID, "annotations": map[string]string{key: value}, // with the UID, so that a replacement pod is not changed
+		"uid": p.UID, "annotations": values, // with the UID, so that a replacement pod is not changed
 	}})
 	if err != nil {
 		return fmt.Errorf("annotate pod %s: %w", p.Name, err)
@@ -140,62 +139,6 @@ func superseded(err error) bool {
 	return apierrors.IsNotFound(err) || apierrors.IsConflict(err) || ok && cause.Field == "metadata.uid"
 }
 
-// gate sets the readiness gate if it differs, and writes an event about the change.
-func (r *reconciler) gate(ctx context.Context, i instance) error {
-	want := corev1.PodCondition{
-		Type: affinity.EndpointCondition, Status: corev1.ConditionTrue, Reason: reasonPublished,
-		Message: fmt.Sprintf("clients reach it at %s, port %d", i.address.host, i.address.port),
-	}
-	current := condition(i.Pod)
-	if i.address.why != "" {
-		want.Status, want.Reason, want.Message = corev1.ConditionFalse, reasonPending, i.address.why
-		if i.Annotations[affinity.EndpointAnnotation] != "" {
-			want.Reason = reasonLost
-		}
-	}
-	if current.Status == want.Status && current.Reason == want.Reason && current.Message == want.Message {
-		return nil
-	}
-	want.LastTransitionTime = current.LastTransitionTime
-	if current.Status != want.Status {
-		want.LastTransitionTime = metav1.Now()
-	}
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": i.UID}, "status": map[string]any{"conditions": []corev1.PodCondition{want}},
-	})
-	if err != nil {
-		return fmt.Errorf("set readiness gate of %s: %w", i.Name, err)
-	}
-	err = r.client.Status().Patch(ctx, i.DeepCopy(), client.RawPatch(types.StrategicMergePatchType, patch))
-	if superseded(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("set readiness gate of %s: %w", i.Name, err)
-	}
-	r.recordEvent(i, current, want)
-	return nil
-}
-
-// recordEvent writes an event when a pod becomes reachable or loses its address.
-func (r *reconciler) recordEvent(i instance, before, now corev1.PodCondition) {
-	switch {
-	case now.Status == corev1.ConditionTrue && before.Status != corev1.ConditionTrue:
-		r.events.Eventf(i.Pod, nil, corev1.EventTypeNormal, now.Reason, action, "%s", now.Message)
-	case now.Reason == reasonLost:
-		r.events.Eventf(i.Pod, nil, corev1.EventTypeWarning, now.Reason, action, "it takes no new work: %s", now.Message)
-	}
-}
-
-func condition(p *corev1.Pod) corev1.PodCondition {
-	for _, c := range p.Status.Conditions {
-		if c.Type == affinity.EndpointCondition {
-			return c
-		}
-	}
-	return corev1.PodCondition{}
-}
-
 // touch makes the kubelets update the mounted directory. A kubelet updates the volumes of a pod
 // whenever the pod changes, and otherwise about once a minute. touch returns how long to wait
 // before it must be called again; 0 = no further call.
@@ -212,7 +155,7 @@ func (r *reconciler) touch(ctx context.Context, instances []instance, version st
 	var failed []error
 	for _, i := range instances {
 		if i.DeletionTimestamp == nil {
-			failed = append(failed, r.annotate(ctx, i.Pod, affinity.PeersAnnotation, value))
+			failed = append(failed, r.annotate(ctx, i.Pod, map[string]string{affinity.PeersAnnotation: value}))
 		}
 	}
 	return again, errors.Join(failed...)

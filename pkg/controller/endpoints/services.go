@@ -33,7 +33,7 @@ const (
 // not wanted any more and its pod is gone, because a load balancer costs money. If the StatefulSet
 // has no replicas at all the Services stay, because that is a temporary stop, as for a backup, and
 // clients know these addresses. An error for one pod is among the faults and does not affect the
-// others.
+// others. While a pod is published at the address of a former mode, its Service keeps that address.
 func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, instances []instance) (cluster, error) {
 	w := cluster{
 		services: make(map[string]*corev1.Service),
@@ -44,13 +44,13 @@ func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, in
 	if err := r.client.List(ctx, &all, client.InNamespace(r.config.Namespace)); err != nil {
 		return w, fmt.Errorf("list Services: %w", err)
 	}
-	wanted := r.wantedServices(owner, instances)
+	wanted, moving := r.wantedServices(owner, instances), r.config.moving(instances)
 	stopped := r.config.perPod() && replicas(owner) == 0
 	for i := range all.Items {
 		s := &all.Items[i]
 		_, want := wanted[s.Name]
 		switch ours := isOurs(s, owner); {
-		case ours && want:
+		case ours && (want || moving[s.Name]):
 			w.services[s.Name] = s
 		case ours && !stopped:
 			if err := r.client.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
@@ -64,7 +64,13 @@ func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, in
 		if w.foreign[name] {
 			continue
 		}
-		if err := r.ensure(ctx, owner, &w, name, port); err != nil {
+		var err error
+		if s := w.services[name]; moving[name] && s != nil && reach(s.Spec.Type) > reach(r.config.serviceType()) {
+			err = r.addNodePort(ctx, &w, s)
+		} else {
+			err = r.ensure(ctx, owner, &w, name, port)
+		}
+		if err != nil {
 			w.faults[name] = err
 		}
 	}
@@ -164,20 +170,17 @@ func (r *reconciler) shape(s *corev1.Service, owner *appsv1.StatefulSet, port in
 // shapeType sets the type of a Service for the mode.
 func (r *reconciler) shapeType(spec *corev1.ServiceSpec) {
 	before := spec.Type
+	spec.Type = r.config.serviceType()
 	switch r.config.Mode {
 	case NodePort:
-		spec.Type = corev1.ServiceTypeNodePort
 		// The published address is that of the pod's own node, so no other node needs to route to the
 		// pod.
 		spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 	case LoadBalancer:
-		spec.Type = corev1.ServiceTypeLoadBalancer
 		if before != spec.Type && r.config.LoadBalancerClass != "" { // the API server refuses later changes
 			class := r.config.LoadBalancerClass
 			spec.LoadBalancerClass = &class
 		}
-	default:
-		spec.Type = corev1.ServiceTypeClusterIP // an ingress or gateway routes to it
 	}
 }
 
