@@ -305,7 +305,7 @@ func (f *Forwarder) request(ctx context.Context, q question, to *Published, time
 ) {
 	var body io.Reader
 	if q.body != nil {
-		body = io.NopCloser(&pausingBody{q.body, timer})
+		body = io.NopCloser(&pausingBody{ctx: ctx, r: q.body, left: q.length, t: timer})
 	}
 	req, err := f.newRequest(ctx, q.method, to, q.uri, body)
 	if err != nil {

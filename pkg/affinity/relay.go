@@ -1,6 +1,7 @@
 package affinity
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -117,6 +118,13 @@ func (t *answerTimer) end() {
 	t.timer.Stop()
 }
 
+// ended reports whether end was called: the answer has begun, or there will be none.
+func (t *answerTimer) ended() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.over
+}
+
 func (t *answerTimer) set(running bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -131,16 +139,32 @@ func (t *answerTimer) set(running bool) {
 
 // pausingBody is the body of a request to a peer. It stops the timer while it waits for the client
 // and restarts it after each read, so that a slow client does not use up the peer's time.
+//
+// The body is closed when the answer begins, so reads fail then. The HTTP transport closes the
+// connection when it notices that, although the answer is still on its way. So a read never fails
+// after the answer has begun.
 type pausingBody struct {
-	r io.Reader
-	t *answerTimer
+	ctx  context.Context // of the request; done when the answer was read
+	r    io.Reader
+	left int64 // bytes until the end; negative = unknown
+	t    *answerTimer
 }
 
 // Read implements io.Reader.
 func (b *pausingBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, io.EOF // the transport reads once more at the end
+	}
 	b.t.set(false)
 	defer b.t.set(true)
-	return b.r.Read(p)
+	n, err := b.r.Read(p)
+	if b.left > 0 {
+		b.left = max(b.left-int64(n), 0)
+	}
+	if err != nil && err != io.EOF && b.t.ended() {
+		<-b.ctx.Done()
+	}
+	return n, err
 }
 
 // idleReader reads from a peer and restarts timer, which cancels the answer after a pause of
