@@ -117,11 +117,12 @@ func (s *State) fetchAll() {
 }
 
 // blocker returns the highest ranked peer that keeps instance self from acting as the home of a
-// key, and -1 if self may act.
+// key, and -1 if self may act. A peer that is not a member yet keeps nobody from acting.
 func (s *State) blocker(k Key, self int, omit rules) int {
 	blocker := -1
 	for q, p := range s.Peers {
-		if p.Standing == Gone || !outranks(k, q, self) || p.Standing == Out && s.deputy(k, q, self, omit) {
+		if p.Standing == Joining || p.Standing == Gone || !outranks(k, q, self) ||
+			p.Standing == Out && s.deputy(k, q, self, omit) {
 			continue
 		}
 		if blocker < 0 || outranks(k, q, blocker) {

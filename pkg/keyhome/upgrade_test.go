@@ -1,9 +1,11 @@
 package keyhome_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
+	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome/keyhometest"
 )
 
 // TestAsksOldWayNoLongerThanNeeded checks that an instance asks all others in the old way while one
@@ -32,5 +34,43 @@ func TestAsksOldWayNoLongerThanNeeded(t *testing.T) {
 	}
 	if asksAll(otherHome) {
 		t.Error("a key is asked for in the old way after the upgrade")
+	}
+}
+
+// TestClaimsDuringUpgrade checks that no key is refused while several instances understand key
+// homes and another does not yet, so that no instance is a member.
+func TestClaimsDuringUpgrade(t *testing.T) {
+	ctx := t.Context()
+	f, err := keyhometest.NewFleet(ctx, 3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for o := range f.Homes {
+		f.Lose(o) // as if no instance had ever been a member
+	}
+	f.Legacy[2] = true
+	upgraded := f.Homes[:2]
+	for _, h := range upgraded {
+		if err := h.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		for _, h := range upgraded {
+			if err := h.Tick(ctx); err == nil || h.Ready() {
+				t.Errorf("Tick = %v, ready = %v, want that it waits for instance 2", err, h.Ready())
+			}
+		}
+	}
+	for i := range 20 {
+		key := keyhome.KeyOf("c", fmt.Sprint(i))
+		hold, err := upgraded[i%2].Acquire(ctx, key, keyhome.Fingerprint{})
+		if err != nil || hold.Outcome != keyhome.Create || !hold.AskAll {
+			t.Fatalf("Acquire of key %d = %+v, %v, want that all instances are asked", i, hold, err)
+		}
+		if ok, err := hold.AskedAll(ctx); err != nil || !ok {
+			t.Errorf("AskedAll of key %d = %v, %v", i, ok, err)
+		}
+		hold.Done(ctx, true)
 	}
 }
