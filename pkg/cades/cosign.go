@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
@@ -88,12 +87,10 @@ func (a *assembly) startCosigning(ctx context.Context) error {
 		Content:          cms.Content{Form: cms.Element, Size: m.elementEnd - m.elementAt},
 		Certificates:     slices.Clone(m.signed.RawCertificates),
 		CRLs:             slices.Clone(m.signed.CRLs),
+		Signers:          rawSigners(m.signed),
 	}
 	if m.source.text != "" {
 		a.message.Content = cms.Content{Form: cms.Octets, Size: m.size}
-	}
-	for i := range m.signed.Signers {
-		a.message.Signers = append(a.message.Signers, m.signed.Signers[i].Raw)
 	}
 	return m.checkNew(a.state.Attributes)
 }
@@ -115,34 +112,4 @@ func (a *assembly) finishCosigning(head, tail []byte) ([]byte, signing.Pieces, e
 	}
 	section.Write(tail)
 	return section.Bytes(), signing.Pieces{{New: true, To: int64(section.Len())}}, nil
-}
-
-// checkCosigned checks that everything of the existing file is in the co-signed file, and that its
-// content is where the pieces put it.
-func (a *assembly) checkCosigned(m *message, pieces signing.Pieces) error {
-	old := a.existing
-	switch {
-	case !m.attached || !m.octets || m.size != old.size:
-		return fmt.Errorf("the content has %d bytes, want %d", m.size, old.size)
-	case len(pieces) == 3 && m.elementAt != pieces[0].To:
-		return fmt.Errorf("the content is at %d", m.elementAt)
-	case old.encoding == DER && m.encoding != DER:
-		return fmt.Errorf("it is %s, not DER", m.encoding)
-	}
-	for i := range old.signed.Signers {
-		raw := old.signed.Signers[i].Raw
-		if !slices.ContainsFunc(m.signed.Signers, func(s cms.SignerInfo) bool { return bytes.Equal(s.Raw, raw) }) {
-			return fmt.Errorf("signature %d of the existing file was changed", i+1)
-		}
-	}
-	for _, part := range []struct{ old, now [][]byte }{
-		{old.signed.RawCertificates, m.signed.RawCertificates}, {old.signed.CRLs, m.signed.CRLs},
-	} {
-		for _, raw := range part.old {
-			if !slices.ContainsFunc(part.now, func(der []byte) bool { return bytes.Equal(der, raw) }) {
-				return errors.New("a certificate or CRL of the existing file is missing")
-			}
-		}
-	}
-	return nil
 }

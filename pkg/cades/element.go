@@ -42,14 +42,17 @@ type span struct {
 	at    int64 // position of its header
 }
 
+// elements reads the elements of a source.
+type elements struct{ *source }
+
 // whole is the span around everything.
-func (s *source) whole() span { return span{end: -1, limit: s.limit()} }
+func (e elements) whole() span { return span{end: -1, limit: e.limit()} }
 
 // header reads the header of an element inside around. It checks that the element ends there.
-func (s *source) header(around span) (header, error) {
-	h := header{at: s.at, minimal: true}
+func (e elements) header(around span) (header, error) {
+	h := header{at: e.at, minimal: true}
 	next := func() (byte, error) {
-		b, err := s.readByte()
+		b, err := e.readByte()
 		h.raw = append(h.raw, b)
 		return b, err
 	}
@@ -86,13 +89,13 @@ func (s *source) header(around span) (header, error) {
 		}
 		h.minimal = h.minimal && h.length >= 0x80
 	}
-	return h, s.fits(around, h)
+	return h, e.fits(around, h)
 }
 
-func (s *source) fits(around span, h header) error {
+func (e elements) fits(around span, h header) error {
 	switch {
-	case s.at > around.limit, h.length > around.limit-s.at:
-		if around.limit == s.limit() {
+	case e.at > around.limit, h.length > around.limit-e.at:
+		if around.limit == e.limit() {
 			return cutOff()
 		}
 		return damaged("an element is longer than the element around it")
@@ -101,58 +104,58 @@ func (s *source) fits(around span, h header) error {
 }
 
 // enter reads the header of an element with the tag and returns its span.
-func (s *source) enter(around span, tag byte) (span, header, error) {
-	h, err := s.header(around)
+func (e elements) enter(around span, tag byte) (span, header, error) {
+	h, err := e.header(around)
 	if err != nil {
 		return span{}, h, err
 	}
 	if h.tag != tag {
 		return span{}, h, damaged("an element has the tag 0x%02X, want 0x%02X", h.tag, tag)
 	}
-	return s.inside(around, h), h, nil
+	return e.inside(around, h), h, nil
 }
 
 // inside returns the span of an element whose header was read.
-func (s *source) inside(around span, h header) span {
+func (e elements) inside(around span, h header) span {
 	if h.length < 0 {
 		return span{end: -1, limit: around.limit, at: h.at}
 	}
-	return span{end: s.at + h.length, limit: s.at + h.length, at: h.at}
+	return span{end: e.at + h.length, limit: e.at + h.length, at: h.at}
 }
 
 // more reports whether a further element follows inside an element.
-func (s *source) more(in span) (bool, error) {
+func (e elements) more(in span) (bool, error) {
 	if in.end >= 0 {
-		return s.at < in.end, nil
+		return e.at < in.end, nil
 	}
-	next, err := s.r.Peek(2)
+	next, err := e.r.Peek(2)
 	if err != nil {
-		return false, s.fault(err)
+		return false, e.fault(err)
 	}
 	return next[0] != 0 || next[1] != 0, nil
 }
 
 // leave reads the end of an element.
-func (s *source) leave(in span) error {
+func (e elements) leave(in span) error {
 	if in.end >= 0 {
-		if s.at != in.end {
+		if e.at != in.end {
 			return damaged("an element has bytes that do not belong there")
 		}
 		return nil
 	}
-	if more, err := s.more(in); err != nil || more {
+	if more, err := e.more(in); err != nil || more {
 		if err == nil {
 			err = damaged("an element has bytes that do not belong there")
 		}
 		return err
 	}
-	_, err := s.append(nil, 2)
+	_, err := e.append(nil, 2)
 	return err
 }
 
 // element appends one whole element inside around to out, which may grow up to limit bytes.
-func (s *source) element(out []byte, around span, limit, depth int) ([]byte, error) {
-	h, err := s.header(around)
+func (e elements) element(out []byte, around span, limit, depth int) ([]byte, error) {
+	h, err := e.header(around)
 	if err != nil {
 		return nil, err
 	}
@@ -164,18 +167,18 @@ func (s *source) element(out []byte, around span, limit, depth int) ([]byte, err
 		return nil, tooLarge("an element has more than %d bytes", limit)
 	}
 	if h.length >= 0 {
-		return s.append(out, h.length)
+		return e.append(out, h.length)
 	}
-	in := s.inside(around, h)
+	in := e.inside(around, h)
 	for {
-		more, err := s.more(in)
+		more, err := e.more(in)
 		if err != nil {
 			return nil, err
 		}
 		if !more {
-			return s.append(out, 2)
+			return e.append(out, 2)
 		}
-		if out, err = s.element(out, in, limit, depth+1); err != nil {
+		if out, err = e.element(out, in, limit, depth+1); err != nil {
 			return nil, err
 		}
 	}
@@ -183,29 +186,29 @@ func (s *source) element(out []byte, around span, limit, depth int) ([]byte, err
 
 // octets gives the content of an OCTET STRING to w and returns its size. The header was read. The
 // string may be in pieces (X.690 8.7.3).
-func (s *source) octets(w io.Writer, around span, h header, depth int) (size int64, err error) {
+func (e elements) octets(w io.Writer, around span, h header, depth int) (size int64, err error) {
 	switch {
 	case h.tag == tagOctets:
-		return h.length, s.copy(w, h.length)
+		return h.length, e.copy(w, h.length)
 	case h.tag != tagConstructedOctets:
 		return 0, damaged("a piece of the content has the tag 0x%02X", h.tag)
 	case depth > maxDepth:
 		return 0, tooLarge("the pieces of its content are nested too deep")
 	}
-	in := s.inside(around, h)
+	in := e.inside(around, h)
 	for {
-		more, err := s.more(in)
+		more, err := e.more(in)
 		if err != nil {
 			return 0, err
 		}
 		if !more {
-			return size, s.leave(in)
+			return size, e.leave(in)
 		}
-		piece, err := s.header(in)
+		piece, err := e.header(in)
 		if err != nil {
 			return 0, err
 		}
-		n, err := s.octets(w, in, piece, depth+1)
+		n, err := e.octets(w, in, piece, depth+1)
 		if err != nil {
 			return 0, err
 		}

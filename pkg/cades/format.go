@@ -9,13 +9,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
+// Revocation gathers the validation data of a chain. Its errors are of kind signing.KindRevocation.
+type Revocation = evidence.Source
+
 // Format signs files of any type. The zero value signs at level B-B. A Format is safe for
 // concurrent use and keeps nothing between calls.
 type Format struct {
 	Timestamper signing.Timestamper // nil refuses levels above B-B with KindTimestamp
-	// Revocation gathers the validation data of a chain. Its errors are of kind KindRevocation. nil
-	// refuses levels above B-T with KindRevocation.
-	Revocation evidence.Source
+	Revocation  Revocation          // nil refuses levels above B-T with KindRevocation
 }
 
 var _ signing.Format = (*Format)(nil)

@@ -41,7 +41,7 @@ func readMessage(ctx context.Context, file signing.Sized) (*message, error) {
 		return nil, err
 	}
 	m := &message{source: s}
-	r := &messageReader{message: m, source: s, der: true}
+	r := &messageReader{message: m, elements: elements{s}, der: true}
 	if err := r.read(); err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func readMessage(ctx context.Context, file signing.Sized) (*message, error) {
 // messageReader reads the fields of ContentInfo and SignedData in their order (RFC 5652 3, 5.1).
 type messageReader struct {
 	*message
-	source   *source
+	elements elements
 	der      bool // all headers so far are DER
 	version  []byte
 	digests  []byte
@@ -70,14 +70,14 @@ type messageReader struct {
 
 func (r *messageReader) around() span {
 	if len(r.levels) == 0 {
-		return r.source.whole()
+		return r.elements.whole()
 	}
 	return r.levels[len(r.levels)-1]
 }
 
 // enter opens an element.
 func (r *messageReader) enter(tag byte) error {
-	in, h, err := r.source.enter(r.around(), tag)
+	in, h, err := r.elements.enter(r.around(), tag)
 	if err != nil {
 		return err
 	}
@@ -90,12 +90,12 @@ func (r *messageReader) enter(tag byte) error {
 func (r *messageReader) leave() error {
 	in := r.around()
 	r.levels = r.levels[:len(r.levels)-1]
-	return r.source.leave(in)
+	return r.elements.leave(in)
 }
 
 // small reads one whole element with the tag.
 func (r *messageReader) small(tag byte) ([]byte, error) {
-	raw, err := r.source.element(nil, r.around(), maxSmall, 0)
+	raw, err := r.elements.element(nil, r.around(), maxSmall, 0)
 	if err == nil && raw[0] != tag {
 		err = damaged("an element has the tag 0x%02X, want 0x%02X", raw[0], tag)
 	}
@@ -175,7 +175,7 @@ func (r *messageReader) readContent() error {
 		return err
 	}
 	r.encap = wrap(tagSequence, oid)
-	r.attached, err = r.source.more(r.around())
+	r.attached, err = r.elements.more(r.around())
 	if err != nil {
 		return err
 	}
@@ -194,38 +194,38 @@ func (r *messageReader) readContent() error {
 }
 
 func (r *messageReader) skipContent() error {
-	h, err := r.source.header(r.around())
+	h, err := r.elements.header(r.around())
 	if err != nil {
 		return err
 	}
-	r.elementAt, r.contentAt = h.at, r.source.at
+	r.elementAt, r.contentAt = h.at, r.elements.at
 	r.contents = r.around()
 	r.octets = h.tag == tagOctets || h.tag == tagConstructedOctets
 	r.whole = h.tag == tagOctets || !r.octets
 	r.der = r.der && h.minimal && h.tag == tagOctets
 	switch {
 	case r.octets:
-		r.size, err = r.source.octets(nil, r.around(), h, 0)
+		r.size, err = r.elements.octets(nil, r.around(), h, 0)
 	case h.length < 0:
 		err = damaged("its content has an unknown length and is not an OCTET STRING")
 	default: // PKCS #7 allows any type. The digest is over the contents octets (RFC 5652 5.2.1)
-		r.size, err = h.length, r.source.copy(nil, h.length)
+		r.size, err = h.length, r.elements.copy(nil, h.length)
 	}
-	r.elementEnd = r.source.at
+	r.elementEnd = r.elements.at
 	return err
 }
 
 // readRest reads what follows the content, up to the end of the structure.
 func (r *messageReader) readRest() error {
 	for {
-		more, err := r.source.more(r.around())
+		more, err := r.elements.more(r.around())
 		if err != nil {
 			return err
 		}
 		if !more {
 			break
 		}
-		if r.rest, err = r.source.element(r.rest, r.around(), maxRest, 0); err != nil {
+		if r.rest, err = r.elements.element(r.rest, r.around(), maxRest, 0); err != nil {
 			return err
 		}
 	}
@@ -243,10 +243,10 @@ const maxEnd = 1 << 20
 // readEnd looks at what follows the structure.
 func (r *messageReader) readEnd() error {
 	for range maxEnd {
-		if ended, err := r.source.ended(); err != nil || ended {
+		if ended, err := r.elements.ended(); err != nil || ended {
 			return err
 		}
-		b, err := r.source.readByte()
+		b, err := r.elements.readByte()
 		if err != nil {
 			return err
 		}
@@ -286,15 +286,16 @@ func (m *message) copyContent(w io.Writer) error {
 		s.at = m.elementAt
 		s.reset()
 	}
-	around := s.whole()
-	h, err := s.header(around)
+	e := elements{s}
+	around := e.whole()
+	h, err := e.header(around)
 	if err != nil {
 		return err
 	}
 	if !m.octets {
 		return s.copy(w, h.length)
 	}
-	_, err = s.octets(w, around, h, 0)
+	_, err = e.octets(w, around, h, 0)
 	return err
 }
 
