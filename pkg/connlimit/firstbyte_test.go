@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/connlimit"
 )
@@ -95,9 +96,9 @@ func TestEitherPortKeepsConnections(t *testing.T) {
 }
 
 // TestTLSOnPlainPort checks that a client that begins a TLS handshake at a port without TLS gets an
-// answer at once that shows the mistake, in place of waiting for the end of HeadTimeout.
+// answer that shows the mistake, and does not wait for the end of HeadTimeout.
 func TestTLSOnPlainPort(t *testing.T) {
-	h := serve(t, connlimit.Config{}, http.HandlerFunc(echo))
+	h := serve(t, connlimit.Config{HeadTimeout: time.Hour}, http.HandlerFunc(echo))
 	h.tls = &tls.Config{InsecureSkipVerify: true} // the handshake never gets as far as a certificate
 	for range 20 {
 		err := h.dial().(*tls.Conn).HandshakeContext(t.Context())
