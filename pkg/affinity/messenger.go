@@ -84,7 +84,11 @@ func (m *Messenger) Send(ctx context.Context, to int, message keyhome.Message) (
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, limit, errTooSlow)
 	defer cancel()
-	reply, err := m.exchange(limited, keys, &peer, body)
+	text, err := m.exchange(limited, keys, &peer, body)
+	var reply keyhome.Reply
+	if err == nil {
+		reply, err = decodeReply(text)
+	}
 	m.note(ctx, limited, to, err)
 	if err == nil {
 		m.cfg.Forwarder.proofs.folders.note(&peer, reply.Folder)
@@ -124,11 +128,11 @@ func (m *Messenger) note(ctx, limited context.Context, to int, err error) {
 // errRefused means that a peer does not accept the key. It has not obeyed.
 var errRefused = errors.New("it does not accept the shared key")
 
-// exchange sends a message and returns the reply. A peer that does not know the newest key yet gets
-// the message once more, signed with the previous key.
+// exchange sends a message and returns the text of the reply. A peer that does not know the newest
+// key yet gets the message once more, signed with the previous key.
 func (m *Messenger) exchange(
 	ctx context.Context, keys [][]byte, to *Published, body []byte,
-) (reply keyhome.Reply, err error) {
+) (reply []byte, err error) {
 	for _, key := range keys {
 		if reply, err = m.post(ctx, key, to, body); !errors.Is(err, errRefused) {
 			break
@@ -138,18 +142,16 @@ func (m *Messenger) exchange(
 }
 
 // post sends a message that is signed with one key.
-func (m *Messenger) post(
-	ctx context.Context, key []byte, to *Published, body []byte,
-) (reply keyhome.Reply, err error) {
+func (m *Messenger) post(ctx context.Context, key []byte, to *Published, body []byte) (reply []byte, err error) {
 	token := newMessageToken(m.cfg.Ordinal, to, sha256.Sum256(body))
 	authorization, err := token.header(key)
 	if err != nil {
-		return reply, err
+		return nil, err
 	}
 	f := m.cfg.Forwarder
 	req, err := f.newRequest(ctx, http.MethodPost, to, m.cfg.BasePath+MessagePath, bytes.NewReader(body))
 	if err != nil {
-		return reply, err
+		return nil, err
 	}
 	req.Header.Set("Authorization", authorization)
 	req.Header.Set("Content-Type", "application/json")
@@ -158,33 +160,38 @@ func (m *Messenger) post(
 	req.Header["Idempotency-Key"] = nil
 	resp, err := f.client.Do(req)
 	if err != nil {
-		return reply, err
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return readReply(resp, to, &token, key)
 }
 
-// readReply checks that the peer has given the answer, and decodes it. The answer of anything else
-// at its address counts as no answer.
-func readReply(resp *http.Response, to *Published, token *messageToken, key []byte) (r keyhome.Reply, err error) {
+// readReply reads an answer and checks that the peer has given it. The answer of anything else at
+// its address counts as no answer.
+func readReply(resp *http.Response, to *Published, token *messageToken, key []byte) (reply []byte, err error) {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxMessageBytes+1)) // to its end, so that the connection is kept
 	if err != nil {
-		return r, fmt.Errorf("read reply: %w", err)
+		return nil, fmt.Errorf("read reply: %w", err)
 	}
 	switch name := resp.Header.Get(InstanceHeader); {
 	case name != to.Name:
-		return r, fmt.Errorf("%s was answered by %q with status %d instead", to.Internal, name, resp.StatusCode)
+		return nil, fmt.Errorf("%s was answered by %q with status %d instead", to.Internal, name, resp.StatusCode)
 	case resp.StatusCode == http.StatusNotFound:
-		return r, keyhome.ErrLegacy
+		return nil, keyhome.ErrLegacy
 	case resp.StatusCode == http.StatusUnauthorized:
-		return r, errRefused
+		return nil, errRefused
 	case resp.StatusCode != http.StatusOK:
-		return r, fmt.Errorf("it answered with status %d", resp.StatusCode)
+		return nil, fmt.Errorf("it answered with status %d", resp.StatusCode)
 	case len(text) > maxMessageBytes:
-		return r, fmt.Errorf("its reply has more than %d bytes", maxMessageBytes)
+		return nil, fmt.Errorf("its reply has more than %d bytes", maxMessageBytes)
 	case !hmac.Equal([]byte(resp.Header.Get(ProofHeader)), []byte(token.proof(key, sha256.Sum256(text)))):
-		return r, errWrongProof
+		return nil, errWrongProof
 	}
+	return text, nil
+}
+
+// decodeReply decodes a reply about claims.
+func decodeReply(text []byte) (r keyhome.Reply, err error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return keyhome.Reply{}, fmt.Errorf("decode reply: %w", err)
 	}

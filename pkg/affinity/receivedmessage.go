@@ -87,12 +87,16 @@ func (r *ReceivedMessage) Answer(w http.ResponseWriter, reply keyhome.Reply) err
 	if err != nil {
 		return fmt.Errorf("encode reply: %w", err)
 	}
+	return r.answer(w, body)
+}
+
+func (r *ReceivedMessage) answer(w http.ResponseWriter, body []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Set(ProofHeader, r.token.proof(r.key, sha256.Sum256(body)))
 	w.WriteHeader(http.StatusOK)
-	_, err = w.Write(body)
+	_, err := w.Write(body)
 	return err
 }
