@@ -17,7 +17,7 @@ const drainHelp = `signctl drain status [--management URL] [-o table|json]
 Prints how far the stop of an instance is, and what an instance that leaves for good still has to do: operations
 that have not ended, results that no client has fetched, callbacks that are not made, claims of Idempotency-Keys
 that no other instance has, and how long it stays at most. It asks the management port, which needs no
-credentials. On Kubernetes: kubectl exec POD -- signctl drain status
+credentials. On Kubernetes: kubectl exec POD -- /bin/signctl drain status
 
 The exit code is 0 if the instance answers.
 `
