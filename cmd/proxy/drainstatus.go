@@ -75,9 +75,9 @@ func (c *drainCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	now := c.drain.current()
 	for p := running; p <= ending; p++ {
-		gauge(drainPhase, asGauge(p == now), p.String())
+		gauge(drainPhase, oneIf(p == now), p.String())
 	}
-	gauge(drainForGood, asGauge(now > running && closed(c.departure.forGood)))
+	gauge(drainForGood, oneIf(now > running && closed(c.departure.forGood)))
 	unfetched := int64(0)
 	if r := c.drain.remaining.Load(); r != nil {
 		unfetched = r.Results
@@ -85,11 +85,4 @@ func (c *drainCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(drainUnfetched, float64(unfetched))
 	left, _ := c.drain.left(time.Now())
 	gauge(drainSeconds, left.Seconds())
-}
-
-func asGauge(yes bool) float64 {
-	if yes {
-		return 1
-	}
-	return 0
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
+	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
@@ -213,6 +214,43 @@ func TestLingerEnds(t *testing.T) {
 	if n := strings.Count(leaver.log(t), `"msg":"lingering"`); n != 3 {
 		t.Errorf("it lingered %d times, want 3", n)
 	}
+}
+
+// TestLeaveWithAnOldPeersFile: a kubelet does not update the files of a pod that it stops, so the
+// peers file of a removed instance may name it for ever. The other instances tell it that it was
+// removed, and later that it is wanted again.
+func TestLeaveWithAnOldPeersFile(t *testing.T) {
+	t.Parallel()
+	remote := newRemoteSide(t, service.Options{})
+	f := newFleet(t, remote, "--drain.linger=2h")
+	leaver, ctx := f.proxies[2], t.Context()
+	if err := leaver.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	old, err := affinity.EncodeDirectory(f.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaver.o.Args = append(leaver.o.Args, "--affinity.peers.file="+leaver.file(t, "old.json", string(old)))
+	f.restart(t, 2)
+	f.call(t, 2, http.MethodPost, "document/sign/async/base64", signBody(t, "done")).
+		want(t, "a request", http.StatusAccepted)
+	scale := func(expected int) {
+		t.Helper()
+		f.dir.Removals = map[int]uint64{2: 1}
+		f.scale(t, expected)
+		until(t, "the others know the new number", func() bool {
+			return f.proxies[0].metric(t, "signstash_instances_expected") == float64(expected) &&
+				f.proxies[1].metric(t, "signstash_instances_expected") == float64(expected)
+		})
+	}
+	scale(2)
+	terminate(t, leaver)
+	if d := wantPhase(t, leaver, "lingering"); !d.ForGood {
+		t.Errorf("its drain status is %+v, want that it leaves for good", d)
+	}
+	scale(3)
+	wantEnd(t, leaver, "a successor waits")
 }
 
 // TestLeaveBySignal: without other instances and without Kubernetes, SIGUSR1 makes an instance

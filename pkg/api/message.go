@@ -25,6 +25,9 @@ func receiveMessage(x *exchange) error {
 		return err
 	}
 	x.release = connlimit.Hold(x.r.Context(), messageOwner)
+	if m.Kind == affinity.KindDirectory {
+		return x.api.cfg.Messenger.AnswerDirectory(x.w, m)
+	}
 	reply, err := x.api.cfg.KeyHomes.Handle(x.r.Context(), m.Message)
 	if err != nil {
 		return signing.Errorf(signing.KindBusy, "the message cannot be obeyed now").Because(err).Retryable(keyRetryAfter)

@@ -189,7 +189,7 @@ func (in *intake) submit(use *keyUse, waiting bool) (op signing.Operation, repla
 		return op, false, err
 	}
 	service := in.api.cfg.Service
-	if err := in.admit(use.key); err != nil {
+	if err := in.admit(use); err != nil {
 		return op, false, err
 	}
 	sub := signing.Submission{
@@ -214,20 +214,16 @@ func (in *intake) submit(use *keyUse, waiting bool) (op signing.Operation, repla
 // admit reports whether the request may be read. A request that repeats the Idempotency-Key of an
 // operation of this instance makes no work, so it is always read: also when the queue is full, and
 // when this instance is stopping.
-func (in *intake) admit(key string) (refused error) {
-	cfg := &in.api.cfg
-	if cfg.Refusal != nil {
-		refused = cfg.Refusal()
+func (in *intake) admit(use *keyUse) error {
+	if use.known {
+		return nil
 	}
-	if refused == nil {
-		refused = cfg.Service.Admit(in.client.ID)
-	}
-	if refused != nil && key != "" {
-		if _, err := cfg.Service.FindByKey(in.r.Context(), in.client.ID, key); err == nil {
-			return nil
+	if refusal := in.api.cfg.Refusal; refusal != nil {
+		if err := refusal(); err != nil {
+			return err
 		}
 	}
-	return refused
+	return in.api.cfg.Service.Admit(in.client.ID)
 }
 
 // receive reads the body into an upload, which the caller must end.
