@@ -53,7 +53,7 @@ func (b *bench) fleet(ctx context.Context) error {
 	fmt.Printf(`
 "before" asks all instances, and "after" uses key homes. A refused request has a new Idempotency-Key. Each instance is
 down %.1f %% of the time. In the rolling update one instance after the other hands its claims over and is down for a
-while. The simulation uses pkg/keyhome without network and disk; the proxy does not use this package yet.
+while. The simulation uses pkg/keyhome without network and disk.
 `, 100*(1-availability))
 	for _, r := range results {
 		what := fmt.Sprintf("%d instances: ", r.n)

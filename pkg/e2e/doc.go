@@ -3,4 +3,7 @@
 //
 // `make test-e2e` runs everything; hack/e2e/test lists the requirements. The tests run outside of
 // the cluster. They reach into it through a proxy, hack/e2e/door. Its NodePort is a loopback port.
+//
+// TestCluster follows the life of a release. TestAvailability disturbs its instances while a client
+// sends Idempotency-Keys.
 package e2e

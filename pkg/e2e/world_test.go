@@ -53,6 +53,9 @@ func newWorld(t *testing.T) *world {
 		"trial.enabled":    "true",
 		"trial.image.tag":  "e2e",
 		"persistence.size": "200Mi",
+		// Some results are never fetched. So an instance that leaves for good would wait as long as it
+		// may.
+		"drain.lingerSeconds": "5",
 	}}
 }
 
