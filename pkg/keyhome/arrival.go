@@ -119,6 +119,21 @@ func (a *arrival) join(ctx context.Context) error {
 	})
 }
 
+// startJoining reports whether this instance may tell members that it acts. endJoining must follow.
+// It may not after a stop has begun.
+func (a *arrival) startJoining() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.joining = !a.leaving || a.omit.has(ruleStopJoining)
+	return a.joining
+}
+
+func (a *arrival) endJoining() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.joining = false
+}
+
 // askAll fetches claims from all members, and without commit also from all other instances, which
 // may know members. It fails unless all members have answered.
 func (a *arrival) askAll(ctx context.Context, c *census, commit bool) error {

@@ -85,6 +85,32 @@ func (d *departure) finishJoining(ctx context.Context) error {
 	return nil
 }
 
+// stopJoining makes sure that an instance that has not joined does not join any more. It returns
+// false while members are being told.
+func (d *departure) stopJoining() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.joining {
+		return false
+	}
+	d.leaving = d.leaving || d.state.Standing == Joining
+	return true
+}
+
+// stopActing makes the instance stop acting, or act again after a hand-over that failed.
+func (d *departure) stopActing(stop bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.leaving = stop
+}
+
+// isLeaving reports whether this instance has stopped acting for a hand-over.
+func (d *departure) isLeaving() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.leaving
+}
+
 // prepare finds the heirs and sends them the claims. It returns the heirs, and the last positions
 // in their tables before. If an heir fails, its claims go to the others.
 //

@@ -115,8 +115,15 @@ func (h *Home) Tick(ctx context.Context) error {
 
 // Leave hands the claims over before a planned stop. It returns when all heirs know, or ctx is
 // done. After Leave this instance decides nothing, and answers what it knows. forGood says that
-// this instance will not return with its state folder. After an error nobody acts for this
-// instance, except for heirs that were told.
+// this instance will not return with its state folder. It may be said in a second call, after a
+// call without it.
+//
+// After an error nobody acts for this instance, except for heirs that were told. If there was no
+// heir, this instance goes on deciding until its process ends.
+//
+// Requests that are running may go on, and new ones may come: their keys are claimed at the heirs.
+// They must call Done before the process ends, so that claims without an operation are released.
+// Otherwise their keys wait for this instance.
 func (h *Home) Leave(ctx context.Context, forGood bool) error {
 	if !h.started.Load() {
 		return errNotStarted

@@ -137,47 +137,6 @@ func (r *register) acts(s *State, k Key) bool {
 	return r.omit.has(ruleOneHome) || s.blocker(k, r.ordinal, r.omit) < 0
 }
 
-// stopActing makes the instance stop acting, or act again after a hand-over that failed.
-func (r *register) stopActing(stop bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.leaving = stop
-}
-
-// isLeaving reports whether this instance has stopped acting for a hand-over.
-func (r *register) isLeaving() bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.leaving
-}
-
-// startJoining reports whether this instance may tell members that it acts. endJoining must follow.
-// It may not after a stop has begun.
-func (r *register) startJoining() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.joining = !r.leaving || r.omit.has(ruleStopJoining)
-	return r.joining
-}
-
-func (r *register) endJoining() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.joining = false
-}
-
-// stopJoining makes sure that an instance that has not joined does not join any more. It returns
-// false while members are being told.
-func (r *register) stopJoining() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.joining {
-		return false
-	}
-	r.leaving = r.leaving || r.state.Standing == Joining
-	return true
-}
-
 // nextEpoch returns an epoch above all that this instance has had.
 func (r *register) nextEpoch(s *State) uint64 { return max(r.tick(), s.Epoch+1) }
 
