@@ -305,7 +305,11 @@ func (f *Forwarder) request(ctx context.Context, q question, to *Published, time
 ) {
 	var body io.Reader
 	if q.body != nil {
-		body = io.NopCloser(&pausingBody{ctx: ctx, r: q.body, left: q.length, t: timer})
+		left := q.length
+		if left == 0 {
+			left = -1 // net/http takes 0 for not known if there is a body
+		}
+		body = io.NopCloser(&pausingBody{ctx: ctx, r: q.body, left: left, t: timer})
 	}
 	req, err := f.newRequest(ctx, q.method, to, q.uri, body)
 	if err != nil {

@@ -146,7 +146,7 @@ func (t *answerTimer) set(running bool) {
 type pausingBody struct {
 	ctx  context.Context // of the request; done when the answer was read
 	r    io.Reader
-	left int64 // bytes until the end; negative = unknown
+	left int64 // bytes until the end; negative = not known
 	t    *answerTimer
 }
 
