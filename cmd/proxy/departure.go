@@ -72,6 +72,21 @@ func (d *departure) watch(ctx context.Context) error {
 	}
 }
 
+// await waits until it is known that this instance leaves for good, for at most limit. It returns
+// the error of a part that fails meanwhile.
+func (d *departure) await(limit time.Duration, failed <-chan error) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-d.forGood:
+		return nil
+	case <-timer.C:
+		return nil
+	case failure := <-failed:
+		return failure
+	}
+}
+
 // look decides by the newest directory that this instance and the others know.
 func (d *departure) look(ctx context.Context) {
 	var told []affinity.Directory

@@ -99,6 +99,17 @@ func (p *proxy) beginStop(signal, background context.Context, t *tasks) {
 	t.start("departure", func() error { return p.departure.watch(background) })
 }
 
+// awaitDecision is called when the shutdown delay is over. If clients still expect something from
+// this instance, and the other instances have not said that it was removed, it gives them the time
+// of the delay once more. A controller or kubelets that are slow would strand what clients expect.
+// The instance goes on as in the delay.
+func (p *proxy) awaitDecision(ctx context.Context, t *tasks) error {
+	if p.cfg.DrainLinger <= 0 || p.departure.ask == nil || closed(p.departure.forGood) || p.nothingLeft(ctx) {
+		return nil
+	}
+	return p.departure.await(p.cfg.ShutdownDelay, t.failed)
+}
+
 // endWork ends the work of the service. The running operations may end within the grace period. If
 // this instance leaves for good, all operations may end, and those that do not end in time fail.
 // again ends that at once. service is closed when the service has ended, and stop tells it to end.

@@ -70,6 +70,9 @@ func (p *proxy) serve(ctx context.Context, again <-chan struct{}) error {
 	if failure == nil {
 		failure = p.delayStop(t)
 	}
+	if failure == nil {
+		failure = p.awaitDecision(life, t)
+	}
 	end := time.Now().Add(p.cfg.ShutdownGrace)
 	p.endWork(service, again, stopWork) // from here on new operations are refused with Retry-After
 	<-handedOver                        // peers must reach this instance until its claims are handed over

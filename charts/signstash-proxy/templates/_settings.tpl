@@ -41,9 +41,9 @@
 {{- end }}
 {{- end }}
 
-{{/* Seconds in which a pod ends: the delay, the linger time of an instance that was removed, the last answers, and 5 to close the state folder. There is no preStop hook, because the proxy itself keeps the delay and asks the other instances meanwhile whether it was removed. */}}
+{{/* Seconds in which a pod ends: the delay, which may be kept twice, the linger time of an instance that was removed, the last answers, and 5 to close the state folder. There is no preStop hook, because the proxy itself keeps the delay and asks the other instances meanwhile whether it was removed. */}}
 {{- define "signstash-proxy.gracePeriod" -}}
-{{ add .Values.shutdown.delaySeconds .Values.drain.lingerSeconds .Values.shutdown.graceSeconds 5 }}
+{{ add .Values.shutdown.delaySeconds .Values.shutdown.delaySeconds .Values.drain.lingerSeconds .Values.shutdown.graceSeconds 5 }}
 {{- end }}
 
 {{/* Mounts of the files that these flags name. */}}

@@ -16,10 +16,10 @@ func TestGracePeriod(t *testing.T) {
 		want   int64
 		flag   string
 	}{
-		{modes["trial"], 5 + 300 + 25 + 5, "--drain.linger=300s"},
+		{modes["trial"], 5 + 5 + 300 + 25 + 5, "--drain.linger=300s"},
 		{"{trial: {enabled: true}, shutdown: {delaySeconds: 10, graceSeconds: 60}, drain: {lingerSeconds: 3600}}",
-			10 + 3600 + 60 + 5, "--drain.linger=3600s"},
-		{"{trial: {enabled: true}, drain: {lingerSeconds: 0}}", 5 + 25 + 5, "--drain.linger=0s"},
+			10 + 10 + 3600 + 60 + 5, "--drain.linger=3600s"},
+		{"{trial: {enabled: true}, drain: {lingerSeconds: 0}}", 5 + 5 + 25 + 5, "--drain.linger=0s"},
 	} {
 		pod := find[*appsv1.StatefulSet](t, objects(t, test.values), release).Spec.Template.Spec
 		if got := pod.TerminationGracePeriodSeconds; got == nil || *got != test.want {
@@ -38,7 +38,7 @@ func TestGracePeriod(t *testing.T) {
 // the next one when that had the time to leave.
 func TestScaleDown(t *testing.T) {
 	for values, want := range map[string]int32{
-		"{trial: {enabled: true}, autoscaling: {enabled: true, scaleDown: true}}":                                335,
+		"{trial: {enabled: true}, autoscaling: {enabled: true, scaleDown: true}}":                                340,
 		"{trial: {enabled: true}, autoscaling: {enabled: true, scaleDown: true}, drain: {lingerSeconds: 86400}}": 1800,
 	} {
 		scaler := find[*autoscalingv2.HorizontalPodAutoscaler](t, objects(t, values), release)
