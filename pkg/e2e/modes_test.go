@@ -94,8 +94,20 @@ func (w *world) nodePort() {
 	}
 }
 
-// loadBalancer acts as the cloud: it gives every Service an address, and withdraws one.
+// address reads the endpoint that a pod is published at.
+func (w *world) address(ordinal int) (own published) {
+	w.t.Helper()
+	text := w.pod(ordinal).Metadata.Annotations["signstash.io/endpoint"]
+	if err := json.Unmarshal([]byte(text), &own); err != nil {
+		w.t.Fatalf("endpoint of %s: %q, %v", podName(ordinal), text, err)
+	}
+	return own
+}
+
+// loadBalancer acts as the cloud: it gives every Service an address, and withdraws one. Until then
+// each pod stays ready at its former address.
 func (w *world) loadBalancer() {
+	former := w.address(0)
 	w.values["endpoint.mode"] = "LoadBalancer"
 	w.helm()
 	cloud := func(ordinal int, ingress string) {
@@ -105,7 +117,9 @@ func (w *world) loadBalancer() {
 			return err
 		})
 	}
-	w.wantEvent("Pod", podName(0), "EndpointLost")
+	w.wantEvent("Pod", podName(0), "EndpointKept")
+	w.wantPublished(0, former.Host, former.Port)
+	w.wantReady(3)
 	for ordinal := range 3 {
 		cloud(ordinal, fmt.Sprintf(`[{"hostname":"sign-%d.example.org"}]`, ordinal))
 	}
@@ -116,7 +130,6 @@ func (w *world) loadBalancer() {
 		reference := fmt.Sprintf("balanced %d", time.Now().UnixNano())
 		a, err := call(w.t.Context(), w.door, w.admin, http.MethodPost, front+api+"document/sign/async/base64/",
 			request(w.t, reference))
-		// No pod was ready. The Service learns a moment later that the pods are ready again.
 		if err != nil || a.status != http.StatusAccepted {
 			return errors.Join(err, fmt.Errorf("sign: %v", a))
 		}
@@ -138,7 +151,11 @@ func (w *world) loadBalancer() {
 	w.values["endpoint.mode"] = "PodDNS"
 	w.helm("--wait")
 	w.wantReady(3)
-	if services := w.kubectl("get", "services", "-l", "signstash.io/per-pod-service", "-o", "name"); services != "" {
-		w.t.Errorf("Services of single pods are left: %s", services)
-	}
+	w.eventually(func() error { // they stay until the pods are published at their new addresses
+		services := w.kubectl("get", "services", "-l", "signstash.io/per-pod-service", "-o", "name")
+		if services != "" {
+			return fmt.Errorf("Services of single pods are left: %s", services)
+		}
+		return nil
+	})
 }
