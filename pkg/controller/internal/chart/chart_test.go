@@ -411,7 +411,7 @@ func TestTrialIsLoud(t *testing.T) {
 	if !strings.Contains(trial, "NO value") || strings.Contains(remote, "NO value") {
 		t.Errorf("notes of a trial:\n%s\nof a remote service:\n%s", trial, remote)
 	}
-	if !strings.Contains(remote, "Before you scale down") || !strings.Contains(remote, "keeps the volumes") {
+	if !strings.Contains(remote, "When you scale down") || !strings.Contains(remote, "keeps the volumes") {
 		t.Errorf("notes do not say what becomes of volumes:\n%s", remote)
 	}
 	const warning = "use neither helm rollback"
