@@ -80,7 +80,7 @@ func (a *arrival) join(ctx context.Context) error {
 	if !v.Known {
 		return errWaiting
 	}
-	c := census{self: a.ordinal, all: v.all(), replies: make(map[int]Reply)}
+	c := census{self: a.ordinal, all: a.others(v), replies: make(map[int]Reply)}
 	if a.omit.has(ruleJoin) {
 		return a.change(ctx, nil, func(s *State) error {
 			s.Standing = In
@@ -100,7 +100,17 @@ func (a *arrival) join(ctx context.Context) error {
 	if err := a.askAll(ctx, &c, true); err != nil {
 		return err
 	}
+	return a.becomeMember(ctx, v, &c)
+}
+
+// becomeMember makes this instance act after all members have answered.
+func (a *arrival) becomeMember(ctx context.Context, v View, c *census) error {
 	return a.change(ctx, nil, func(s *State) error {
+		for _, o := range a.others(v) {
+			if !slices.Contains(c.all, o) {
+				return errWaiting // it has asked about a key meanwhile
+			}
+		}
 		s.Standing, s.Heirs, s.Settled = In, nil, nil
 		for peer, p := range s.Peers {
 			_, answered := c.replies[peer]
@@ -117,6 +127,20 @@ func (a *arrival) join(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// others returns the instances that are expected or exist, and those that have shown that they do.
+func (a *arrival) others(v View) []int {
+	all := v.all()
+	if a.omit.has(ruleStrangers) {
+		return all
+	}
+	for _, o := range a.callers.list(v, a.now()) {
+		if !slices.Contains(all, o) {
+			all = append(all, o)
+		}
+	}
+	return all
 }
 
 // startJoining reports whether this instance may tell members that it acts. endJoining must follow.

@@ -24,6 +24,7 @@ const (
 	RuleFollowTime     = ruleFollowTime
 	RuleAllHeirs       = ruleAllHeirs
 	RuleKeepNew        = ruleKeepNew
+	RuleStrangers      = ruleStrangers
 	RuleRemoved        = ruleRemoved
 
 	// Rules that the model itself follows.

@@ -161,7 +161,7 @@ func (h *Home) Handle(ctx context.Context, m Message) (Reply, error) {
 	case KindClaim:
 		return h.keeper.claim(ctx, m.Claim)
 	case KindQuery:
-		return h.keeper.query(ctx, m.Claim)
+		return h.keeper.query(ctx, m.From, m.Claim)
 	case KindRelease:
 		return h.keeper.release(ctx, m)
 	case KindCopy:

@@ -114,8 +114,11 @@ func (k *keeper) notHome(s *State, c Claim, e Entry, ok bool) Reply {
 }
 
 // query answers who owns a key and changes nothing.
-func (k *keeper) query(ctx context.Context, c Claim) (reply Reply, err error) {
+func (k *keeper) query(ctx context.Context, from int, c Claim) (reply Reply, err error) {
 	err = k.decide(func(s *State) error {
+		if s.Standing == Joining && c.Key != (Key{}) {
+			k.callers.note(from, k.clock.Now())
+		}
 		e, ok, err := k.table.Get(ctx, c.Key)
 		switch {
 		case err != nil:

@@ -21,6 +21,7 @@ type register struct {
 	state   State
 	leaving bool // this instance has stopped acting for a hand-over, or does not join any more
 	joining bool // members are being told that this instance acts
+	callers strangers
 }
 
 // start loads the State. An instance that left comes back with a new epoch: it acts again, except

@@ -25,6 +25,7 @@ const (
 	ruleFollowTime                       // the version of a claim is not behind the time
 	ruleAllHeirs                         // a hand-over ends when all heirs act, and is repeated without others
 	ruleKeepNew                          // a claim whose version is ahead of the clock is not removed
+	ruleStrangers                        // an instance joins with those that asked it about a key
 	ruleRemoved                          // a removed instance is not waited for
 )
 
