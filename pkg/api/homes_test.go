@@ -160,7 +160,8 @@ func (f *homes) tick() {
 func (i *homeInstance) keyed(key, content string) response {
 	i.t.Helper()
 	return i.do0(request{
-		path: "document/sign/base64", text: signRequest("ref "+key, content), header: map[string]string{"Idempotency-Key": key},
+		path: "document/sign/base64", text: signRequest("ref "+key, content),
+		header: map[string]string{"Idempotency-Key": key},
 	})
 }
 
