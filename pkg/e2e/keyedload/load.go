@@ -34,8 +34,8 @@ type Config struct {
 	Try time.Duration
 	// Patience is how long a new key is repeated after the first refusal before the client gives up.
 	Patience time.Duration
-	// Settle is how long everything else is tried: a key that nobody answers, the repetition of a key,
-	// and the fetch of a result.
+	// Settle is how long everything else is tried: a key that nobody answers, a key that is sent more
+	// than once, and the fetch of a result.
 	Settle time.Duration
 }
 
@@ -126,11 +126,13 @@ func (l *Load) Stop(ctx context.Context) Report {
 // live sends a key and fetches its result.
 func (l *Load) live(ctx context.Context, k *key, i int) {
 	var all sync.WaitGroup
+	patience := l.cfg.Patience
 	if i%twinEach == twinEach-1 {
 		k.twin = &series{}
+		patience = l.cfg.Settle // the other one may be accepted by an instance that is missing a moment later
 		all.Go(func() { l.post(ctx, k.name, k.twin, l.anywhere(""), l.cfg.Settle) })
 	}
-	l.post(ctx, k.name, &k.first, l.cfg.Front, l.cfg.Patience)
+	l.post(ctx, k.name, &k.first, l.cfg.Front, patience)
 	all.Wait()
 	op := k.operation()
 	if op == nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -154,6 +155,27 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("key-3 went to %v, want the front first and never twice the same", f.posts["key-3"])
 				break
 			}
+		}
+	})
+}
+
+// TestTwins waits for the owner of a key that was sent to two instances at the same time, because a
+// refusal of one of them does not mean that the key was refused.
+func TestTwins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, started := &fleet{}, time.Now()
+		f.faulty = func(r *http.Request, reference string) (*http.Response, error) {
+			// Only the one that was not sent to the front is accepted, and its owner is missing at once.
+			accepted := r.URL.Hostname() != "front" && !slices.ContainsFunc(f.posts[reference][:len(f.posts[reference])-1],
+				func(host string) bool { return host != "front" })
+			if r.Method == http.MethodPost && reference == "key-6" && !accepted && time.Since(started) < 20*time.Second {
+				return reply(http.StatusServiceUnavailable, "", "Retry-After", "1"), nil
+			}
+			return nil, nil
+		}
+		r := f.run(t, 6500*time.Millisecond)
+		if r.Keys != 7 || r.Accepted != 7 || len(r.Refused)+len(r.Busy) > 0 || r.RepeatsRefused > 0 {
+			t.Errorf("%v; want 7 keys accepted, none refused", &r)
 		}
 	})
 }
