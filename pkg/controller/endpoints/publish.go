@@ -61,7 +61,7 @@ func (r *reconciler) nextConfigMap(
 	if err != nil {
 		log.FromContext(ctx).Error(err, "the endpoints ConfigMap is damaged; writing it again")
 	}
-	d := r.nextDirectory(replicas(owner), instances, before)
+	d := r.config.nextDirectory(replicas(owner), instances, before)
 	data, err := affinity.EncodeDirectory(d)
 	if err != nil {
 		return nil, d, err
@@ -77,15 +77,15 @@ func (r *reconciler) nextConfigMap(
 }
 
 // nextDirectory returns the directory of these instances. before is the directory that it replaces.
-func (r *reconciler) nextDirectory(expected int, instances []instance, before affinity.Directory) affinity.Directory {
+func (c *Config) nextDirectory(expected int, instances []instance, before affinity.Directory) affinity.Directory {
 	d := affinity.Directory{Expected: expected, Ever: max(before.Ever, expected)}
 	countRemovals(&d, before)
 	for _, i := range instances {
-		if restPort(i.Pod, r.config.RESTPort) == 0 {
+		if restPort(i.Pod, c.RESTPort) == 0 {
 			continue
 		}
 		d.Ever = max(d.Ever, i.ordinal+1)
-		d.Endpoints = append(d.Endpoints, r.config.published(i.Pod, i.ordinal, i.address))
+		d.Endpoints = append(d.Endpoints, c.published(i.Pod, i.ordinal, i.address))
 	}
 	return d
 }

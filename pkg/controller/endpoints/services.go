@@ -44,7 +44,7 @@ func (r *reconciler) services(ctx context.Context, owner *appsv1.StatefulSet, in
 	if err := r.client.List(ctx, &all, client.InNamespace(r.config.Namespace)); err != nil {
 		return w, fmt.Errorf("list Services: %w", err)
 	}
-	wanted, moving := r.wantedServices(owner, instances), r.config.moving(instances)
+	wanted, moving := r.config.wantedServices(owner, instances), r.config.moving(instances)
 	stopped := r.config.perPod() && replicas(owner) == 0
 	for i := range all.Items {
 		s := &all.Items[i]
@@ -93,17 +93,17 @@ func isOurs(s *corev1.Service, owner *appsv1.StatefulSet) bool {
 
 // wantedServices returns the REST port of each pod that needs a Service, by name of the pod. The
 // port is 0 if it is not known.
-func (r *reconciler) wantedServices(owner *appsv1.StatefulSet, instances []instance) map[string]int {
+func (c *Config) wantedServices(owner *appsv1.StatefulSet, instances []instance) map[string]int {
 	wanted := make(map[string]int)
-	if !r.config.perPod() {
+	if !c.perPod() {
 		return wanted
 	}
 	template := &corev1.Pod{Spec: owner.Spec.Template.Spec}
 	for ordinal := range replicas(owner) {
-		wanted[fmt.Sprintf("%s-%d", owner.Name, ordinal)] = restPort(template, r.config.RESTPort)
+		wanted[fmt.Sprintf("%s-%d", owner.Name, ordinal)] = restPort(template, c.RESTPort)
 	}
 	for _, i := range instances {
-		wanted[i.Name] = restPort(i.Pod, r.config.RESTPort)
+		wanted[i.Name] = restPort(i.Pod, c.RESTPort)
 	}
 	return wanted
 }
@@ -119,7 +119,7 @@ func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *c
 	if current != nil {
 		next = current.DeepCopy()
 	}
-	r.shape(next, owner, port)
+	r.config.shape(next, owner, port)
 	switch {
 	case current == nil:
 		err := r.client.Create(ctx, next)
@@ -143,7 +143,7 @@ func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *c
 }
 
 // shape sets the fields that we own.
-func (r *reconciler) shape(s *corev1.Service, owner *appsv1.StatefulSet, port int) {
+func (c *Config) shape(s *corev1.Service, owner *appsv1.StatefulSet, port int) {
 	labels := maps.Clone(s.Labels)
 	if labels == nil {
 		labels = make(map[string]string)
@@ -156,8 +156,8 @@ func (r *reconciler) shape(s *corev1.Service, owner *appsv1.StatefulSet, port in
 	labels[perPodLabel] = "true"
 	s.Labels = labels
 	s.OwnerReferences = kube.OwnedBy(owner)
-	r.annotateService(s, owner)
-	r.shapeType(&s.Spec)
+	c.annotateService(s, owner)
+	c.shapeType(&s.Spec)
 	s.Spec.Selector = map[string]string{podNameLabel: s.Name}
 	s.Spec.PublishNotReadyAddresses = true // an instance answers for its operations while it is unready
 	if len(s.Spec.Ports) != 1 {
@@ -168,26 +168,26 @@ func (r *reconciler) shape(s *corev1.Service, owner *appsv1.StatefulSet, port in
 }
 
 // shapeType sets the type of a Service for the mode.
-func (r *reconciler) shapeType(spec *corev1.ServiceSpec) {
+func (c *Config) shapeType(spec *corev1.ServiceSpec) {
 	before := spec.Type
-	spec.Type = r.config.serviceType()
-	switch r.config.Mode {
+	spec.Type = c.serviceType()
+	switch c.Mode {
 	case NodePort:
 		// The published address is that of the pod's own node, so no other node needs to route to the
 		// pod.
 		spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
 	case LoadBalancer:
-		if before != spec.Type && r.config.LoadBalancerClass != "" { // the API server refuses later changes
-			class := r.config.LoadBalancerClass
+		if before != spec.Type && c.LoadBalancerClass != "" { // the API server refuses later changes
+			class := c.LoadBalancerClass
 			spec.LoadBalancerClass = &class
 		}
 	}
 }
 
 // annotateService sets the wanted annotations and removes those that are no longer wanted.
-func (r *reconciler) annotateService(s *corev1.Service, owner *appsv1.StatefulSet) {
+func (c *Config) annotateService(s *corev1.Service, owner *appsv1.StatefulSet) {
 	before := s.Annotations[annotationsKey]
-	if before == "" && len(r.config.ServiceAnnotations) == 0 {
+	if before == "" && len(c.ServiceAnnotations) == 0 {
 		return
 	}
 	annotations := maps.Clone(s.Annotations)
@@ -199,10 +199,10 @@ func (r *reconciler) annotateService(s *corev1.Service, owner *appsv1.StatefulSe
 	}
 	delete(annotations, annotationsKey)
 	ordinal, _ := ordinalOf(s.Name, owner.Name)
-	for key, value := range r.config.ServiceAnnotations {
+	for key, value := range c.ServiceAnnotations {
 		annotations[key] = expand(value, pod{s.Name, s.Namespace, ordinal})
 	}
-	if keys := slices.Sorted(maps.Keys(r.config.ServiceAnnotations)); len(keys) > 0 {
+	if keys := slices.Sorted(maps.Keys(c.ServiceAnnotations)); len(keys) > 0 {
 		annotations[annotationsKey] = strings.Join(keys, ",")
 	}
 	s.Annotations = annotations
