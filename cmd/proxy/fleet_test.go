@@ -28,6 +28,15 @@ type fleet struct {
 // newFleet starts three instances. They sign at one remote side, which counts the signatures.
 func newFleet(t *testing.T, remote *remoteSide, flags ...string) *fleet {
 	t.Helper()
+	f := startFleet(t, remote, flags...)
+	f.publish(t)
+	f.waitForHomes(t)
+	return f
+}
+
+// startFleet is newFleet before the instances know each other.
+func startFleet(t *testing.T, remote *remoteSide, flags ...string) *fleet {
+	t.Helper()
 	dir := t.TempDir()
 	f := &fleet{peers: filepath.Join(dir, "endpoints.json"), dir: affinity.Directory{Expected: 3, Ever: 4}}
 	key := filepath.Join(dir, "token.key")
@@ -55,8 +64,6 @@ func newFleet(t *testing.T, remote *remoteSide, flags ...string) *fleet {
 			Internal: address.Host,
 		})
 	}
-	f.publish(t)
-	f.waitForHomes(t)
 	return f
 }
 

@@ -1,7 +1,9 @@
 package main_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -24,13 +26,26 @@ type stableAddress struct {
 func newStableAddress(t *testing.T, p *testProxy) *stableAddress {
 	t.Helper()
 	a := &stableAddress{}
-	a.server = httptest.NewServer(&httputil.ReverseProxy{
+	through := &httputil.ReverseProxy{
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(a.target.Load()) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	})
+	}
+	a.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		readFirst(r)
+		through.ServeHTTP(w, r)
+	}))
 	t.Cleanup(a.server.Close)
 	a.leadTo(t, p)
 	return a
+}
+
+// readFirst reads a request's body and returns it, before the request is passed on. An
+// httputil.ReverseProxy may break an answer off that begins before it has noticed the end of the
+// body.
+func readFirst(r *http.Request) []byte {
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body
 }
 
 func (a *stableAddress) leadTo(t *testing.T, p *testProxy) {
