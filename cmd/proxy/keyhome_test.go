@@ -174,8 +174,8 @@ func TestKeysWithoutAHome(t *testing.T) {
 	f.repeat("signed at instance 2", []int{0, 1, 2}, unknown[2]...)
 }
 
-// TestKeysAfterALostVolume gives an instance an empty state folder. It learns the claims of its keys
-// from the others before it decides, so that no key is signed twice.
+// TestKeysAfterALostVolume gives an instance an empty state folder. It learns the claims of its
+// keys from the others before it decides, so that no key is signed twice.
 func TestKeysAfterALostVolume(t *testing.T) {
 	t.Parallel()
 	f := newKeyedFleet(t, -1)

@@ -214,8 +214,11 @@ func (r *requester) route(k Key) []int {
 func (r *requester) unformed(ctx context.Context, c Claim, refused Decision) (Decision, error) {
 	c.Version = attemptVersion
 	claimed, err := r.claimAlone(ctx, c)
-	if err != nil || !claimed {
+	if err != nil {
 		return refused, err
+	}
+	if !claimed {
+		return r.claimedByAnother(ctx, c, refused)
 	}
 	r.granted(c, r.ordinal)
 	for _, o := range r.view().all() {
@@ -233,6 +236,16 @@ func (r *requester) unformed(ctx context.Context, c Claim, refused Decision) (De
 		}
 	}
 	return Decision{Outcome: Create, Missing: -1, AskAll: true, claimed: c}, nil
+}
+
+// claimedByAnother is the decision if this instance could not claim a key alone. If it has fetched
+// the claim of another instance, that instance decides.
+func (r *requester) claimedByAnother(ctx context.Context, c Claim, refused Decision) (Decision, error) {
+	e, ok, err := r.table.Get(ctx, c.Key)
+	if err != nil || !ok || e.Owner == r.ordinal {
+		return refused, err
+	}
+	return r.forward(Reply{Owner: e.Owner, Differs: e.Fingerprint.differs(c.Fingerprint)}), nil
 }
 
 // claimAlone writes a claim that no home has granted. It does nothing and returns false if another

@@ -38,7 +38,8 @@ func TestAsksOldWayNoLongerThanNeeded(t *testing.T) {
 }
 
 // TestClaimsDuringUpgrade checks that no key is refused while several instances understand key
-// homes and another does not yet, so that no instance is a member.
+// homes and another does not yet, so that no instance is a member. A repetition at another instance
+// goes to the first one.
 func TestClaimsDuringUpgrade(t *testing.T) {
 	ctx := t.Context()
 	f, err := keyhometest.NewFleet(ctx, 3, nil)
@@ -72,5 +73,15 @@ func TestClaimsDuringUpgrade(t *testing.T) {
 			t.Errorf("AskedAll of key %d = %v, %v", i, ok, err)
 		}
 		hold.Done(ctx, true)
+	}
+	for _, h := range upgraded {
+		_ = h.Tick(ctx) // it fetches the claims of the other one, and still waits
+	}
+	for i := range 20 {
+		hold, err := upgraded[1-i%2].Acquire(ctx, keyhome.KeyOf("c", fmt.Sprint(i)), keyhome.Fingerprint{})
+		if err != nil || hold.Outcome != keyhome.Forward || hold.Owner != i%2 {
+			t.Fatalf("Acquire of a repetition of key %d = %+v, %v, want it forwarded to %d", i, hold, err, i%2)
+		}
+		hold.Done(ctx, false)
 	}
 }
