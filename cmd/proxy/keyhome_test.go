@@ -201,8 +201,8 @@ func TestKeysAfterALostVolume(t *testing.T) {
 	}
 }
 
-// TestKeysDuringUpgrade repeats keys while one instance is of a release that knows no key homes, and
-// after it was upgraded. Everybody asks everybody until then.
+// TestKeysDuringUpgrade repeats keys while one instance is of a release that knows no key homes,
+// and after it was upgraded. Everybody asks everybody until then.
 func TestKeysDuringUpgrade(t *testing.T) {
 	t.Parallel()
 	f := newKeyedFleet(t, 2)
