@@ -62,7 +62,7 @@ func (p *proxy) openKeyHome(key []byte) {
 		Ordinal: k.ordinal, Forwarder: p.instances.forwarder, Identity: p.instances.identity, Keys: &k.secrets,
 		BasePath: api.DefaultBasePath,
 	})
-	p.departure.ask = k.messenger.Directories
+	p.stop.departure.ask = k.messenger.Directories
 	lifetime := claimLifetime(p.cfg)
 	claims := p.state.store.Claims(lifetime)
 	k.home = keyhome.New(keyhome.Config{

@@ -28,8 +28,7 @@ type proxy struct {
 	registry *prometheus.Registry
 	started  time.Time
 	phase
-	drain     drain
-	departure *departure
+	stop      *stop
 	checkOnly bool // the configuration is checked, and nothing is started
 
 	clients     *clientservice.Watcher
@@ -129,8 +128,8 @@ func (p *proxy) listen(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.departure = newDeparture(p.cfg.InstanceOrdinal, p.instances.files.Directory, p.log)
-	p.registry.MustRegister(&drainCollector{drain: &p.drain, departure: p.departure})
+	p.stop = newStop(p.cfg, p.instances.files.Directory, p.log)
+	p.registry.MustRegister(&drainCollector{drain: p.stop.drain, departure: p.stop.departure})
 	return nil
 }
 
@@ -139,6 +138,7 @@ func (p *proxy) openState(ctx context.Context) (err error) {
 	if p.state, err = openStateFolder(ctx, p.cfg, p.log); err != nil {
 		return err
 	}
+	p.stop.store = p.state.store
 	p.instances.recordRun(p.cfg, p.state.store.Instance())
 	return nil
 }
@@ -147,8 +147,8 @@ func (p *proxy) openState(ctx context.Context) (err error) {
 func (p *proxy) openManagement() {
 	p.management = &management{
 		cfg: p.cfg, log: p.log, registry: p.registry, certificate: p.certificate, instances: p.instances,
-		keys: p.keys, state: p.state, credentials: p.credentials, service: p.service, phase: &p.phase, drain: &p.drain,
-		departure: p.departure, started: p.started,
+		keys: p.keys, state: p.state, credentials: p.credentials, service: p.service, phase: &p.phase, drain: p.stop.drain,
+		departure: p.stop.departure, started: p.started,
 	}
 }
 
@@ -173,7 +173,7 @@ func (p *proxy) openAPI(context.Context) error {
 		Messenger:          p.keys.messenger,
 		Identity:           p.instances.identity,
 		Reading:            p.state.store.Reading,
-		Refusal:            p.refusal,
+		Refusal:            p.stop.refusal,
 		Log:                p.log.WithName("api"),
 		Registerer:         p.registry,
 		TokenKey:           key,

@@ -61,26 +61,26 @@ func (p *proxy) serve(ctx context.Context, again <-chan struct{}) error {
 	failure := p.waitForSignal(ctx, t)
 	p.draining.Store(true)
 	if failure == nil {
-		p.beginStop(ctx, background, t)
+		p.stop.begin(ctx, background, t)
 	}
 	handedOver := t.start("hand-over of claims", func() error {
-		p.drain.handedOver.Store(p.keys.leave(life, p.keys.unexpected() || closed(p.departure.forGood)))
+		p.stop.drain.handedOver.Store(p.keys.leave(life, p.keys.unexpected() || closed(p.stop.departure.forGood)))
 		return nil
 	})
 	if failure == nil {
 		failure = p.delayStop(t)
 	}
 	if failure == nil {
-		failure = p.awaitDecision(life, t)
+		failure = p.stop.awaitDecision(life, t)
 	}
 	end := time.Now().Add(p.cfg.ShutdownGrace)
-	p.endWork(service, again, stopWork) // from here on new operations are refused with Retry-After
-	<-handedOver                        // peers must reach this instance until its claims are handed over
-	if failure == nil && p.leaves() {
-		failure = p.linger(life, t, again)
-		end = time.Now().Add(p.lastAnswers(again))
+	p.stop.endWork(service, again, stopWork) // from here on new operations are refused with Retry-After
+	<-handedOver                             // peers must reach this instance until its claims are handed over
+	if failure == nil && p.stop.leaves() {
+		failure = p.stop.linger(life, t, again)
+		end = time.Now().Add(p.stop.lastAnswers(again))
 	}
-	p.drain.enter(ending)
+	p.stop.drain.enter(ending)
 	limited, cancel := context.WithDeadline(life, end)
 	defer cancel()
 	p.endRequests(limited, rest, cutRequests)

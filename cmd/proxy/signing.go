@@ -43,6 +43,7 @@ func (p *proxy) openService(context.Context) (err error) {
 		Grace:              signingGrace(p.cfg.ShutdownGrace),
 		Batch:              s.Batch,
 	})
+	p.stop.service = p.service
 	p.registry.MustRegister(
 		&stateCollector{service: p.service, store: p.state.store, maxQueued: p.cfg.Limits.QueuedDocuments})
 	return nil
