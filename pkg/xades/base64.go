@@ -10,7 +10,7 @@ import (
 // base64Text decodes the text of an element and writes it to w (XML Signature 1.1 section 6.6.2).
 type base64Text struct {
 	choose xmlc14n.Selector
-	w      io.Writer // a hash, which returns no error
+	w      io.Writer // a hash or a keptForm, which return no error
 	depth  int       // of the element while it is open
 	done   bool
 	ended  bool   // there was padding

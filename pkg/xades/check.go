@@ -6,61 +6,95 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
-	"github.com/signstash-proxy/signstash-proxy/pkg/xmlc14n"
 )
 
 // expect asks for what the check of the new signature will need. The signature starts at the
 // offset.
-func (s *state) expect(start int64) *measurer {
+func (a *augmentation) expect(start int64) *measurer {
 	m := newMeasurer()
+	s := a.state
 	e := &s.Expected
-	form := func(uri string) xmlc14n.Form {
-		f, _ := xmlc14n.ParseURI(uri)
-		return f
-	}
-	document := part{hash: crypto.Hash(e.Digest)}.withForm(dereferenced(form(e.Data)))
+	document := part{hash: crypto.Hash(e.Digest)}.withForm(dereferenced(formWith(e.Data)))
 	if e.Transform == enveloped {
 		document.omit, document.omits = start, true
 	} else {
 		document.omitsSigs = true
 	}
-	before, _, _ := bytes.Cut(s.Head, []byte("<ds:SignedInfo>"))
-	info := start + int64(len(s.Encoding.Append(nil, string(before))))
+	width := int64(len(s.Encoding.Append(nil, "<"))) // the text has only ASCII characters
+	text := a.text()
+	info := start + width*int64(strings.Index(text, infoTag))
 	m.add(document)
-	m.add(part{hash: s.hash(), element: info}.withForm(form(e.Info)))
-	m.add(part{hash: crypto.Hash(e.Digest), id: e.PropertiesID}.withForm(dereferenced(form(e.Properties))))
+	m.add(part{hash: s.hash(), element: info}.withForm(formWith(e.Info)))
+	m.add(part{hash: crypto.Hash(e.Digest), id: e.PropertiesID}.withForm(dereferenced(formWith(e.Properties))))
 	m.lookUp(e.PropertiesID)
+	if len(a.properties) == 0 {
+		return m
+	}
+	for _, l := range a.archived() { // level B-T needs only one of them, which are small then
+		m.add(part{element: start + width*int64(l.at)}.withForm(l.form))
+	}
 	return m
 }
 
-// checkSigned reads the signed document afresh and judges the new signature. An error is a fault of
-// this program, or says that the document cannot be read.
-func checkSigned(ctx context.Context, signed signing.Sized, s *state) error {
+// check reads the signed document afresh and judges the new signature. An error is a fault of this
+// program, or says that the document cannot be read.
+func (a *augmentation) check(ctx context.Context, signed signing.Sized, level signing.Level) error {
+	s := a.state
 	start := s.Place.At
 	if s.Place.Empty != "" {
 		start += int64(len(s.Encoding.Append(nil, ">")))
 	}
-	all, err := verify(ctx, signed, s.expect(start), func(f *foundSignature) bool { return f.start == start })
+	all, err := verify(ctx, signed, a.expect(start), func(f *foundSignature) bool { return f.start == start })
 	if err != nil {
 		return err
 	}
 	if len(all) != 1 {
 		return internal("check signed document", fmt.Errorf("%d signatures start at byte %d", len(all), start))
 	}
-	got := &all[0]
+	got := all[0]
 	switch {
 	case got.Verdict != Valid:
 		err = fmt.Errorf("the new signature is %s: %s", got.Verdict, got.Reason)
 	case got.Covers != CoversDocument:
 		err = fmt.Errorf("the new signature covers %q", got.Covers)
-	case got.Level != signing.LevelB:
-		err = fmt.Errorf("the new signature has level %q", got.Level)
+	case got.Level == "":
+		err = errors.New("the new signature does not follow the baseline")
 	case !bytes.Equal(got.Certificate.Raw, s.Certificate):
 		err = errors.New("the new signature names another certificate")
 	default:
+		err = a.checkLevel(got, level)
+	}
+	if err != nil {
+		return internal("check signed document", err)
+	}
+	return nil
+}
+
+// checkLevel checks that the signature has what the level requires. Validation data is required for
+// what Revocation knows: a further certificate in a timestamp must not require more of it.
+func (a *augmentation) checkLevel(got *judged, level signing.Level) error {
+	if level == signing.LevelB {
 		return nil
 	}
-	return internal("check signed document", err)
+	if got.Stamped.IsZero() {
+		return fmt.Errorf("level %s: there is no timestamp", level)
+	}
+	if level == signing.LevelT {
+		return nil
+	}
+	if len(a.gathered) != len(a.chains) {
+		return fmt.Errorf("level %s: validation data of %d chains, want %d", level, len(a.gathered), len(a.chains))
+	}
+	for i, others := range a.gathered {
+		if err := got.evidence.CoversAmong(a.chains[i], others); err != nil {
+			return fmt.Errorf("level %s: %w", level, err)
+		}
+	}
+	if level == signing.LevelLTA && len(got.archives) != 1 {
+		return fmt.Errorf("level %s: %d archive timestamps, want one", level, len(got.archives))
+	}
+	return nil
 }

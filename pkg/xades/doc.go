@@ -1,12 +1,12 @@
 // Package xades signs XML documents with enveloped XAdES signatures and judges such signatures.
 //
-// It implements the baseline level B-B of ETSI EN 319 132-1. [Format] fits signing.Format: Prepare
-// reads the document once, as a stream, and returns the digest of SignedInfo. Embed adds the
-// signature value, and returns the new bytes and where they belong. The original bytes stay as they
-// are. [Verify] judges the signatures of a document. Format uses it on every document that it
-// signed. Signer and verifier have only the tokenizer and canonicalizer of pkg/xmlc14n and the
-// names of algorithms in common.
+// It implements the baseline levels B-B, B-T, B-LT and B-LTA of ETSI EN 319 132-1. [Format] fits
+// signing.Format: Prepare reads the document once, as a stream, and returns the digest of
+// SignedInfo. Embed adds the signature value, timestamps and validation data, and returns the new
+// bytes and where they belong. The original bytes stay as they are. [Verify] judges the signatures
+// of a document. Format uses it on every document that it signed. Signer and verifier have only the
+// tokenizer and canonicalizer of pkg/xmlc14n and the names of algorithms in common.
 //
-// The proxy does not use this package yet: its API answers 400 for XAdES. The levels B-T, B-LT and
-// B-LTA and profiles other than "baseline" do not exist yet.
+// The proxy does not use this package yet: its API answers 400 for XAdES. Profiles other than
+// "baseline" do not exist yet.
 package xades

@@ -8,10 +8,13 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// Format signs XML documents at level B-B. The zero value is ready for use. A Format is safe for
-// concurrent use and keeps nothing between calls. The signed document is the original with one
-// insertion. If the element that gets the signature is written <a/>, it becomes <a>…</a>.
-type Format struct{}
+// Format signs XML documents. The zero value signs at level B-B. A Format is safe for concurrent
+// use and keeps nothing between calls. The signed document is the original with one insertion. If
+// the element that gets the signature is written <a/>, it becomes <a>…</a>.
+type Format struct {
+	Timestamper signing.Timestamper // nil refuses levels above B-B with KindTimestamp
+	Revocation  Revocation          // nil refuses levels above B-T with KindRevocation
+}
 
 var _ signing.Format = (*Format)(nil)
 
@@ -19,11 +22,13 @@ var _ signing.Format = (*Format)(nil)
 // signatures need another transform than the request asks for. It does not use Input.Midstate,
 // because the canonical form is signed and not the bytes of the original.
 func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Credential) (signing.Prepared, error) {
-	return prepare(ctx, in, c, &baseline)
+	return f.prepare(ctx, in, c, &baseline)
 }
 
-func prepare(ctx context.Context, in signing.Input, c *signing.Credential, p *Profile) (signing.Prepared, error) {
-	if err := accepts(in.Signature); err != nil {
+func (f *Format) prepare(
+	ctx context.Context, in signing.Input, c *signing.Credential, p *Profile,
+) (signing.Prepared, error) {
+	if err := f.accepts(in.Signature); err != nil {
 		return signing.Prepared{}, err
 	}
 	o, err := parseOptions(p, in.Signature.Advanced)
@@ -54,6 +59,7 @@ func prepare(ctx context.Context, in signing.Input, c *signing.Credential, p *Pr
 			Data: o.form.URI(), Info: p.SignedInfo.URI(), Properties: p.Properties.URI(),
 		},
 	}
+	s.prepareLevel(in.Signature.Level, b)
 	stored, err := s.encode()
 	if err != nil {
 		return signing.Prepared{}, internal("write state", err)
@@ -61,19 +67,45 @@ func prepare(ctx context.Context, in signing.Input, c *signing.Credential, p *Pr
 	return signing.Prepared{Digest: signature.digest, State: stored}, nil
 }
 
-// accepts refuses a level that does not exist here. It runs before any other work.
-func accepts(sig signing.SignatureInfo) error {
-	if sig.Level != signing.LevelB {
-		return signing.Errorf(signing.KindInvalid, "level %q is not supported for XAdES", sig.Level)
+// prepareLevel stores what Embed needs for a level above B-B.
+func (s *state) prepareLevel(level signing.Level, b blueprint) {
+	if level == signing.LevelB {
+		return
+	}
+	s.Context = &b.scanned.context
+	s.Expected.Timestamps = b.profile.Timestamps.URI()
+	for _, c := range b.credential.Chain {
+		s.Chain = append(s.Chain, c.Raw)
+	}
+	if level == signing.LevelLTA {
+		s.Midstate = b.scanned.midstate
+	}
+}
+
+// accepts refuses a level that is unknown, or for which a source is not configured. It runs before
+// any other work.
+func (f *Format) accepts(sig signing.SignatureInfo) error {
+	switch sig.Level {
+	case signing.LevelB:
+	case signing.LevelT, signing.LevelLT, signing.LevelLTA:
+		if f.Timestamper == nil {
+			return signing.Errorf(signing.KindTimestamp, "timestamps are not configured")
+		}
+		if f.Revocation == nil && sig.Level != signing.LevelT {
+			return signing.Errorf(signing.KindRevocation, "revocation data is not configured")
+		}
+	default:
+		return signing.Errorf(signing.KindInvalid, "level %q is not known", sig.Level)
 	}
 	return nil
 }
 
-// Embed implements signing.Format. It reads the signed document once to check it.
+// Embed implements signing.Format. It reads the signed document once to check it. Levels above B-B
+// request timestamps and validation data at first.
 func (f *Format) Embed(
 	ctx context.Context, in signing.Input, p signing.Prepared, value []byte,
 ) ([]byte, signing.Pieces, error) {
-	if err := accepts(in.Signature); err != nil {
+	if err := f.accepts(in.Signature); err != nil {
 		return nil, nil, err
 	}
 	s, err := readState(p.State)
@@ -87,32 +119,41 @@ func (f *Format) Embed(
 	if err := s.check(p.Digest, value); err != nil {
 		return nil, nil, internal("check signature value", err)
 	}
-	section, pieces, err := s.insert(value)
+	signature, err := s.signature(value)
 	if err != nil {
 		return nil, nil, err
 	}
+	a, err := f.augment(ctx, s, signature, in.Signature.Level)
+	if err != nil {
+		return nil, nil, err
+	}
+	section, pieces := s.insert(a.text())
 	joined, err := signing.Join(in.File, bytes.NewReader(section), pieces)
 	if err != nil {
 		return nil, nil, internal("join signed document", err)
 	}
-	if err := checkSigned(ctx, joined, s); err != nil {
+	if err := a.check(ctx, joined, in.Signature.Level); err != nil {
 		return nil, nil, err
 	}
 	return section, pieces, nil
 }
 
-// insert returns the new bytes, in the encoding of the document, and the pieces of the signed
-// document.
-func (s *state) insert(value []byte) ([]byte, signing.Pieces, error) {
+// signature returns the signature with its value, without unsigned properties.
+func (s *state) signature(value []byte) (string, error) {
 	c, err := s.certificate()
 	if err != nil {
-		return nil, nil, err
+		return "", err
 	}
 	raw, err := xmlValue(c.PublicKey, value)
 	if err != nil {
-		return nil, nil, internal("write signature value", err)
+		return "", internal("write signature value", err)
 	}
-	text := string(s.Head) + base64.StdEncoding.EncodeToString(raw) + string(s.Tail)
+	return string(s.Head) + base64.StdEncoding.EncodeToString(raw) + string(s.Tail), nil
+}
+
+// insert returns the new bytes, in the encoding of the document, and the pieces of the signed
+// document.
+func (s *state) insert(text string) ([]byte, signing.Pieces) {
 	rest := s.Place.At
 	if s.Place.Empty != "" {
 		text = ">" + text + "</" + s.Place.Empty
@@ -121,7 +162,7 @@ func (s *state) insert(value []byte) ([]byte, signing.Pieces, error) {
 	section := s.Encoding.Append(nil, text)
 	return section, signing.Pieces{
 		{To: s.Place.At}, {New: true, To: int64(len(section))}, {From: rest, To: s.OriginalSize},
-	}, nil
+	}
 }
 
 // CheckValue implements signing.Format.

@@ -7,18 +7,21 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing/formattest"
 )
 
-// TestConformance runs the suite of signing.Format. XAdES promises one insertion.
+// TestConformance runs the suite of signing.Format at each level. XAdES promises one insertion.
 func TestConformance(t *testing.T) {
-	k := testKeys()["P-256"]
-	sig := signing.SignatureInfo{Type: signing.XAdES, Level: signing.LevelB}
+	p := pkis()["P-256"]
+	var samples []formattest.Sample
+	for _, level := range levels {
+		sig := signing.SignatureInfo{Type: signing.XAdES, Level: level}
+		samples = append(samples,
+			formattest.Sample{Name: "document " + string(level), Original: []byte(`<a><b>text</b></a>`), Signature: sig},
+			formattest.Sample{Name: "empty root " + string(level), Original: []byte(`<a b="c" />`), Signature: sig})
+	}
 	formattest.Run(t, formattest.Harness{
-		Open:       func(*testing.T) signing.Format { return &Format{} },
-		Credential: k.credential,
-		Sign:       k.sign,
-		Samples: []formattest.Sample{
-			{Name: "document", Original: []byte(`<a><b>text</b></a>`), Signature: sig, Time: testTime},
-			{Name: "empty root", Original: []byte(`<a b="c" />`), Signature: sig, Time: testTime},
-		},
-		Promise: formattest.Inserts,
+		Open:       func(*testing.T) signing.Format { return &Format{Timestamper: p, Revocation: p} },
+		Credential: p.Credential,
+		Sign:       p.Sign,
+		Samples:    samples,
+		Promise:    formattest.Inserts,
 	})
 }

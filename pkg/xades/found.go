@@ -20,12 +20,17 @@ type foundSignature struct {
 	canonicalization algorithmUse
 	method           algorithmUse
 	references       []*foundReference
+	signatureValue   int64 // offset of SignatureValue
 	value            string
+	keyInfo          int64    // offset of KeyInfo; -1 if there is none
 	certificates     []string // base64
 
-	objects      []int64 // offsets of ds:Object
-	target       string  // of QualifyingProperties
-	properties   int64   // offset of SignedProperties
+	objects      []foundObject
+	unsigned     []*foundProperty // children of UnsignedSignatureProperties
+	values       int              // certificates, OCSP responses and CRLs in them
+	stamps       int              // timestamps in them
+	target       string           // of QualifyingProperties
+	properties   int64            // offset of SignedProperties
 	signingTime  string
 	certificate  []certificateDigest // of SigningCertificate or SigningCertificateV2, the signer first
 	formats      []string            // values of ObjectReference in DataObjectFormat with a MimeType
@@ -36,7 +41,16 @@ type foundSignature struct {
 func (s *foundSignature) contains(e *element) bool { return e.start >= s.start && e.end <= s.end }
 
 // isObject says whether the element is a ds:Object of the signature.
-func (s *foundSignature) isObject(e *element) bool { return slices.Contains(s.objects, e.start) }
+func (s *foundSignature) isObject(e *element) bool {
+	return slices.ContainsFunc(s.objects, func(o foundObject) bool { return o.start == e.start })
+}
+
+// foundObject is a ds:Object.
+type foundObject struct {
+	start      int64
+	id         string
+	properties bool // it contains the qualifying properties
+}
 
 // foundReference is a ds:Reference.
 type foundReference struct {
@@ -60,70 +74,14 @@ type algorithmUse struct {
 // certificateDigest is a CertDigest.
 type certificateDigest struct{ method, value string }
 
-// Paths of the elements of a signature that matter. Names without a prefix are in the namespace of
-// XML Signature.
-const (
-	pSignature  = "Signature"
-	pInfo       = pSignature + "/SignedInfo"
-	pC14N       = pInfo + "/CanonicalizationMethod"
-	pC14NList   = pC14N + "/ec:InclusiveNamespaces"
-	pMethod     = pInfo + "/SignatureMethod"
-	pReference  = pInfo + "/Reference"
-	pTransforms = pReference + "/Transforms"
-	pTransform  = pTransforms + "/Transform"
-	pList       = pTransform + "/ec:InclusiveNamespaces"
-	pXPath      = pTransform + "/XPath"
-	pFilter     = pTransform + "/f2:XPath"
-	pHash       = pReference + "/DigestMethod"
-	pDigest     = pReference + "/DigestValue"
-	pValue      = pSignature + "/SignatureValue"
-	pKeyInfo    = pSignature + "/KeyInfo"
-	pX509Data   = pKeyInfo + "/X509Data"
-	pX509       = pX509Data + "/X509Certificate"
-	pObject     = pSignature + "/Object"
-	pQualifying = pObject + "/xa:QualifyingProperties"
-	pProperties = pQualifying + "/xa:SignedProperties"
-	pSigner     = pProperties + "/xa:SignedSignatureProperties"
-	pTime       = pSigner + "/xa:SigningTime"
-	pV1         = pSigner + "/xa:SigningCertificate"
-	pV2         = pSigner + "/xa:SigningCertificateV2"
-	pData       = pProperties + "/xa:SignedDataObjectProperties"
-	pFormat     = pData + "/xa:DataObjectFormat"
-	pMime       = pFormat + "/xa:MimeType"
-	cert        = "/xa:Cert"
-	certDigest  = cert + "/xa:CertDigest"
-	certHash    = certDigest + "/DigestMethod"
-	certValue   = certDigest + "/DigestValue"
-)
-
-// paths has all paths, so that a look-up with bytes gives a string without an allocation.
-var paths = func() map[string]string {
-	all := map[string]string{}
-	for _, p := range []string{
-		pInfo, pC14N, pC14NList, pMethod, pReference, pTransforms, pTransform, pList, pXPath, pFilter, pHash, pDigest,
-		pValue, pKeyInfo, pX509Data, pX509, pObject, pQualifying, pProperties, pSigner, pTime, pV1, pV2, pData, pFormat,
-		pMime, pV1 + cert, pV2 + cert, pV1 + certDigest, pV2 + certDigest, pV1 + certHash, pV2 + certHash,
-		pV1 + certValue, pV2 + certValue,
-	} {
-		all[p] = p
-	}
-	return all
-}()
-
-// prefixes are the prefixes of the paths. The older versions of XAdES have the same structure.
-var prefixes = map[string]string{
-	dsNamespace:                               "",
-	xadesNamespace:                            "xa:",
-	"http://uri.etsi.org/01903/v1.2.2#":       "xa:",
-	"http://uri.etsi.org/01903/v1.1.1#":       "xa:",
-	filter2URI:                                "f2:",
-	"http://www.w3.org/2001/10/xml-exc-c14n#": "ec:",
-}
-
 // Limits of the signatures that are judged. They bound the memory for a hostile document.
 const (
 	maxSignatures   = 256
-	maxFieldBytes   = 1 << 20 // a certificate has 2 KiB
+	maxFieldBytes   = 24 << 20 // a CRL; a certificate has 2 KiB
+	maxKeptBytes    = 32 << 20 // of the fields of all signatures; the values of one can have 22 MiB
+	maxValues       = 256      // certificates, OCSP responses and CRLs of one signature, as in pkg/cms
+	maxStamps       = 32       // of one signature; archive timestamps are renewed after years
+	maxProperties   = 256      // unsigned ones, of one signature
 	maxCertificates = 100
 	maxTransforms   = 16
 )
@@ -136,6 +94,7 @@ type collector struct {
 	text   []byte
 	key    []byte
 	total  int  // references
+	kept   int  // bytes of fields
 	many   bool // a limit was exceeded
 }
 
@@ -162,7 +121,7 @@ func (c *collector) token(t *xmlc14n.Token) {
 }
 
 func (c *collector) addText(t *xmlc14n.Token) {
-	if len(c.open) == 0 || c.open[len(c.open)-1].path == "" {
+	if len(c.open) == 0 || !fields[c.open[len(c.open)-1].path] {
 		return
 	}
 	if len(c.text) > maxFieldBytes {
@@ -176,10 +135,14 @@ func (c *collector) start(t *xmlc14n.Token) {
 	if t.Is(dsNamespace, "Signature") {
 		if n := len(c.open); n > 0 {
 			c.open[n-1].signature.unknown(c.open[n-1].path)
+			if c.open[n-1].path == pProperty {
+				c.property(c.open[n-1].signature, "", t)
+			}
 		}
 		id, _ := t.Attr("", "Id")
 		s := &foundSignature{
 			start: t.Start(), depth: t.Depth, id: string(id), counts: map[string]int{}, signedInfo: -1, properties: -1,
+			signatureValue: -1, keyInfo: -1,
 		}
 		if len(c.found) < maxSignatures {
 			c.found = append(c.found, s)
@@ -194,6 +157,9 @@ func (c *collector) start(t *xmlc14n.Token) {
 	}
 	outer := c.open[len(c.open)-1]
 	path := c.path(outer.path, t)
+	if outer.path == pProperty {
+		c.property(outer.signature, path, t)
+	}
 	c.open = append(c.open, frame{outer.signature, path})
 	c.text = c.text[:0] // fields have no elements, only text
 	if path == "" {
@@ -224,6 +190,8 @@ func (s *foundSignature) unknown(path string) {
 		s.canonicalization.unknown = true
 	case pMethod:
 		s.method.unknown = true
+	case pStamp, pArchive, pStamp + stampForm, pArchive + stampForm:
+		s.property().unknown = true
 	default:
 		if strings.HasPrefix(path, pInfo) {
 			s.fault = "SignedInfo has an element that does not belong there"
@@ -269,16 +237,25 @@ func (c *collector) visit(s *foundSignature, path string, t *xmlc14n.Token) {
 		s.last().digestMethods++
 	case pDigest:
 		s.last().digestValues++
+	case pValue:
+		s.signatureValue = t.Start()
+	case pKeyInfo:
+		s.keyInfo = t.Start()
 	case pObject:
-		s.objects = append(s.objects, t.Start())
+		s.objects = append(s.objects, foundObject{start: t.Start(), id: attr("Id")})
 	case pQualifying:
 		s.target = attr("Target")
+		s.objects[len(s.objects)-1].properties = true
 	case pProperties:
 		s.properties = t.Start()
 	case pV1 + certHash, pV2 + certHash:
 		s.certificate = append(s.certificate, certificateDigest{method: attr("Algorithm")})
 	case pFormat:
 		s.formatTarget = attr("ObjectReference")
+	default:
+		if len(s.unsigned) > 0 {
+			s.property().visit(path, attr)
+		}
 	}
 }
 
@@ -301,6 +278,10 @@ func (c *collector) end(t *xmlc14n.Token) {
 	f := c.open[len(c.open)-1]
 	c.open = c.open[:len(c.open)-1]
 	s, text := f.signature, string(c.text)
+	c.text = c.text[:0]
+	if c.kept += len(text); c.kept > maxKeptBytes {
+		c.many = true
+	}
 	switch f.path {
 	case pSignature:
 		s.end = t.End()
@@ -325,5 +306,10 @@ func (c *collector) end(t *xmlc14n.Token) {
 		}
 	case pMime:
 		s.formats = append(s.formats, s.formatTarget)
+	default:
+		if len(s.unsigned) > 0 {
+			s.endInProperty(f.path, text)
+			c.many = c.many || s.values > maxValues || s.stamps > maxStamps
+		}
 	}
 }

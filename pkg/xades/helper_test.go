@@ -96,7 +96,7 @@ func inputOf(doc []byte, advanced *signing.AdvancedSignature) signing.Input {
 func signWith(t testing.TB, doc []byte, a *signing.AdvancedSignature, k *testKey, p *Profile) ([]byte, error) {
 	t.Helper()
 	in := inputOf(doc, a)
-	prepared, err := prepare(t.Context(), in, k.credential, p)
+	prepared, err := (&Format{}).prepare(t.Context(), in, k.credential, p)
 	if err != nil {
 		return nil, err
 	}

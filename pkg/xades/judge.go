@@ -15,11 +15,14 @@ type judge struct {
 	method     method
 	signedInfo *digest
 	references []plannedReference
+	stamps     []*plannedStamp
 }
 
 // plannedReference is a reference that is being judged.
 type plannedReference struct {
 	*foundReference
+	part      part     // that the digest is of
+	canonical bool     // a transform says in which canonical form
 	digest    *digest  // nil if it cannot be computed
 	element   *element // that it names; nil = the whole document
 	leavesOut bool     // a transform leaves out all signatures
@@ -65,6 +68,7 @@ func (j *judge) plan(m *measurer) {
 	for i, r := range f.references {
 		j.planReference(m, i+1, r)
 	}
+	j.planStamps(m)
 }
 
 // formOf returns the canonical form of an algorithm.
@@ -112,6 +116,7 @@ func (j *judge) planReference(m *measurer, n int, r *foundReference) {
 	case !p.apply(&what, j.found.start):
 		j.giveUp("the transforms of reference %d are not supported", n)
 	default:
+		p.part = what
 		p.digest = j.measure(m, what)
 	}
 }
@@ -124,9 +129,8 @@ func (p *plannedReference) apply(what *part, signature int64) bool {
 		what.base64 = true
 		return what.id != ""
 	}
-	canonical := false
 	for _, t := range p.transforms {
-		if canonical {
+		if p.canonical {
 			return false
 		}
 		switch t.uri {
@@ -146,7 +150,7 @@ func (p *plannedReference) apply(what *part, signature int64) bool {
 				return false
 			}
 			// A reference inside the document has no comments (XML Signature 1.1 section 4.4.3.3).
-			*what, canonical = what.withForm(dereferenced(form)), true
+			*what, p.canonical = what.withForm(dereferenced(form)), true
 		}
 	}
 	if what.omitsSigs {

@@ -2,8 +2,11 @@ package xades
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"hash"
+	"io"
+	"slices"
 	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/xmlc14n"
@@ -13,9 +16,16 @@ import (
 // signature has three.
 const maxDigests = 64
 
-// part names a part of a document whose digest is needed. Equal parts are measured once.
+// Limits of the canonical forms that are kept for archive timestamps.
+const (
+	maxForms     = 1024
+	maxFormBytes = 32 << 20 // of all together; a signature with large CRLs has 20 MiB
+)
+
+// part names a part of a document whose digest, or whose canonical form, is needed. Equal parts are
+// measured once.
 type part struct {
-	hash     crypto.Hash
+	hash     crypto.Hash // 0 = keep the canonical form
 	method   xmlc14n.Method
 	comments bool
 	prefixes string // of InclusiveNamespaces, separated by blanks
@@ -54,9 +64,31 @@ func (p part) config() xmlc14n.Config {
 
 // digest is a digest to compute: of a canonical form, or of decoded base64.
 type digest struct {
-	hash      hash.Hash
+	hash      hash.Hash              // nil if form is set
+	form      *keptForm              // nil if hash is set
 	canonical *xmlc14n.Canonicalizer // nil for base64
 	base64    *base64Text            // nil for a canonical form
+	element   int64                  // offset of the element; 0 = chosen otherwise
+	depth     int                    // of the element while it is open, if element is set
+}
+
+// keptForm is the canonical form of a small part.
+type keptForm struct {
+	bytes    []byte
+	room     *int // what all forms may still take, bytes
+	tooLarge bool
+}
+
+// Write implements io.Writer.
+func (k *keptForm) Write(p []byte) (int, error) {
+	if k.tooLarge || len(p) > *k.room {
+		*k.room += len(k.bytes)
+		k.bytes, k.tooLarge = nil, true
+		return len(p), nil
+	}
+	*k.room -= len(p)
+	k.bytes = append(k.bytes, p...)
+	return len(p), nil
 }
 
 // is says whether the digest has the value.
@@ -79,30 +111,48 @@ type measurer struct {
 	digests  map[part]*digest
 	elements map[string]*element // by Id
 	open     []*element          // elements that were looked up, innermost last
-	running  []*digest           // what the current pass computes
 	missing  bool                // something is not measured yet
+	forms    int                 // how many digests keep a form
+	room     int                 // what the forms may still take, bytes
+
+	// What the current pass computes: from all tokens, or from those of one element. waiting is in the
+	// order of the elements.
+	running, waiting, inside, passed []*digest
 }
 
 func newMeasurer() *measurer {
-	return &measurer{digests: map[part]*digest{}, elements: map[string]*element{}}
+	return &measurer{digests: map[part]*digest{}, elements: map[string]*element{}, room: maxFormBytes}
 }
 
-// add asks for the digest of a part. It returns nil if there are too many.
+// add asks for the digest or the canonical form of a part. It returns nil if there are too many.
 func (m *measurer) add(p part) *digest {
 	if d := m.digests[p]; d != nil {
 		return d
 	}
-	if len(m.digests) == maxDigests {
+	d := &digest{element: p.element}
+	var w io.Writer
+	switch {
+	case p.hash == 0 && m.forms < maxForms:
+		m.forms++
+		d.form = &keptForm{room: &m.room}
+		w = d.form
+	case p.hash != 0 && len(m.digests)-m.forms < maxDigests:
+		d.hash = p.hash.New()
+		w = d.hash
+	default:
 		return nil
 	}
-	d := &digest{hash: p.hash.New()}
 	if p.base64 {
-		d.base64 = &base64Text{choose: hasID(p.id), w: d.hash}
+		d.base64 = &base64Text{choose: hasID(p.id), w: w}
 	} else {
-		d.canonical = xmlc14n.New(d.hash, p.config())
+		d.canonical = xmlc14n.New(w, p.config())
 	}
 	m.digests[p] = d
-	m.running = append(m.running, d)
+	if d.element != 0 {
+		m.waiting = append(m.waiting, d)
+	} else {
+		m.running = append(m.running, d)
+	}
 	m.missing = true
 	return d
 }
@@ -127,6 +177,11 @@ func (m *measurer) token(t *xmlc14n.Token) error {
 			return err
 		}
 	}
+	if len(m.waiting) > 0 || len(m.inside) > 0 {
+		if err := m.tokenOfElement(t); err != nil {
+			return err
+		}
+	}
 	if (t.Kind == xmlc14n.StartElement || t.Kind == xmlc14n.Leaf) && len(t.Attrs) > 0 {
 		m.start(t)
 	}
@@ -135,6 +190,39 @@ func (m *measurer) token(t *xmlc14n.Token) error {
 			m.open[n-1].end = t.End()
 			m.open = m.open[:n-1]
 		}
+	}
+	return nil
+}
+
+// startPass starts a pass over the whole document.
+func (m *measurer) startPass() {
+	slices.SortStableFunc(m.waiting, func(a, b *digest) int { return cmp.Compare(a.element, b.element) })
+}
+
+// tokenOfElement gives the token to the digests of the elements that it belongs to.
+func (m *measurer) tokenOfElement(t *xmlc14n.Token) error {
+	if t.Kind == xmlc14n.StartElement || t.Kind == xmlc14n.Leaf {
+		for len(m.waiting) > 0 && m.waiting[0].element <= t.Start() {
+			d := m.waiting[0]
+			m.waiting = m.waiting[1:]
+			if d.element == t.Start() {
+				d.depth = t.Depth
+				m.inside = append(m.inside, d)
+			}
+		}
+	}
+	for _, d := range m.inside {
+		if err := d.canonical.Token(t); err != nil {
+			return err
+		}
+	}
+	if t.Kind == xmlc14n.EndElement || t.Kind == xmlc14n.Leaf {
+		m.inside = slices.DeleteFunc(m.inside, func(d *digest) bool {
+			if d.depth == t.Depth {
+				m.passed = append(m.passed, d)
+			}
+			return d.depth == t.Depth
+		})
 	}
 	return nil
 }
@@ -184,7 +272,7 @@ func hasID(id string) xmlc14n.Selector {
 // endPass ends a pass over the whole document. An element that is not in the document is not an
 // error here: its count is 0.
 func (m *measurer) endPass() error {
-	for _, d := range m.running {
+	for _, d := range append(m.running, m.passed...) {
 		if d.canonical == nil {
 			continue
 		}
@@ -195,6 +283,6 @@ func (m *measurer) endPass() error {
 	for _, e := range m.elements {
 		e.measured = true
 	}
-	m.running, m.missing = nil, false
+	m.running, m.waiting, m.passed, m.missing = nil, nil, nil, false
 	return nil
 }

@@ -16,7 +16,9 @@ type Profile struct {
 	Data xmlc14n.Form
 	// SignedInfo and Properties are the canonical forms of SignedInfo and SignedProperties.
 	SignedInfo, Properties xmlc14n.Form
-	MimeType               string // of the document, in DataObjectFormat
+	// Timestamps is the canonical form of what timestamps are over.
+	Timestamps xmlc14n.Form
+	MimeType   string // of the document, in DataObjectFormat
 	// Places are where a document is signed if the request names no place: the first one that is in
 	// the document exactly once. If none is, the signature is the last child of the root element.
 	Places []place
@@ -30,6 +32,7 @@ var baseline = Profile{
 	Data:       xmlc14n.Form{Method: xmlc14n.Exclusive},
 	SignedInfo: xmlc14n.Form{Method: xmlc14n.Exclusive},
 	Properties: xmlc14n.Form{Method: xmlc14n.Exclusive},
+	Timestamps: xmlc14n.Form{Method: xmlc14n.Exclusive},
 	MimeType:   "text/xml",
 	Places: []place{{
 		{axis: descendant, space: ublExtensions, local: "UBLExtensions"},

@@ -70,14 +70,26 @@ func TestHarmlessIDs(t *testing.T) {
 	}
 }
 
-// TestOtherLevels: levels that do not exist yet are refused before the document is read.
+// TestOtherLevels: levels that are unknown, or for which a source is missing, are refused before
+// the document is read.
 func TestOtherLevels(t *testing.T) {
-	for _, level := range []signing.Level{"", signing.LevelT, signing.LevelLT, signing.LevelLTA, "B-X"} {
+	p := pkis()["P-256"]
+	for _, c := range []struct {
+		level  signing.Level
+		format Format
+		kind   signing.Kind
+	}{
+		{"", Format{Timestamper: p, Revocation: p}, signing.KindInvalid},
+		{"B-X", Format{Timestamper: p, Revocation: p}, signing.KindInvalid},
+		{signing.LevelT, Format{Revocation: p}, signing.KindTimestamp},
+		{signing.LevelLT, Format{Timestamper: p}, signing.KindRevocation},
+		{signing.LevelLTA, Format{Timestamper: p}, signing.KindRevocation},
+	} {
 		in := inputOf([]byte("<a"), nil)
-		in.Signature.Level = level
-		_, err := (&Format{}).Prepare(t.Context(), in, testKeys()["P-256"].credential)
-		if e := signing.AsError(err); e == nil || e.Kind != signing.KindInvalid || !strings.Contains(e.Detail, "level") {
-			t.Errorf("%q: error = %v, want %s", level, err, signing.KindInvalid)
+		in.Signature.Level = c.level
+		_, err := c.format.Prepare(t.Context(), in, testKeys()["P-256"].credential)
+		if e := signing.AsError(err); e == nil || e.Kind != c.kind {
+			t.Errorf("%q: error = %v, want %s", c.level, err, c.kind)
 		}
 	}
 }

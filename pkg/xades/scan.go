@@ -2,6 +2,7 @@ package xades
 
 import (
 	"context"
+	"encoding"
 	"errors"
 	"io"
 	"slices"
@@ -29,6 +30,7 @@ type scanned struct {
 	target
 	encoding  xmlc14n.Encoding
 	digest    []byte // of the reference to the document
+	midstate  []byte // of the hash that has the digest
 	transform transform
 }
 
@@ -69,7 +71,13 @@ func scanOnce(ctx context.Context, r io.Reader, p *Profile, o options) (*scanned
 	if err != nil {
 		return nil, err
 	}
-	return &scanned{target: *t, encoding: s.tokens.Encoding(), digest: h.Sum(nil), transform: needed}, nil
+	midstate, err := h.(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil {
+		return nil, internal("store hash", err)
+	}
+	return &scanned{
+		target: *t, encoding: s.tokens.Encoding(), digest: h.Sum(nil), midstate: midstate, transform: needed,
+	}, nil
 }
 
 // dereferenced returns the form that applies to a reference with URI="": such a reference has no

@@ -36,6 +36,14 @@ type unsigned struct {
 // propertiesID is what the Id of SignedProperties has behind the Id of the signature.
 const propertiesID = "-properties"
 
+// Starts of elements of a signature, which its text has once.
+const (
+	infoTag       = `<ds:SignedInfo>`
+	valueTag      = `<ds:SignatureValue `
+	keyInfoTag    = `<ds:KeyInfo>`
+	propertiesTag = `<xades:SignedProperties `
+)
+
 // build returns the signature of the blueprint.
 func (b *blueprint) build() (*unsigned, error) {
 	method, ok := signatureMethods[method{b.credential.Algorithm, b.credential.Hash}]
@@ -59,7 +67,7 @@ func (b *blueprint) build() (*unsigned, error) {
 		return nil, err
 	}
 	return &unsigned{
-		head:   []byte(start + info + `<ds:SignatureValue Id="` + b.id + `-value">`),
+		head:   []byte(start + info + valueTag + `Id="` + b.id + `-value">`),
 		tail:   []byte(`</ds:SignatureValue>` + b.keyInfo() + object + end),
 		digest: digest,
 	}, nil
@@ -93,7 +101,7 @@ func (b *blueprint) digest(
 // signedInfo returns SignedInfo (XML Signature 1.1 section 4.4).
 func (b *blueprint) signedInfo(method string, propertiesDigest []byte) string {
 	var x bytes.Buffer
-	x.WriteString(`<ds:SignedInfo>` + algorithm("CanonicalizationMethod", b.profile.SignedInfo.URI()))
+	x.WriteString(infoTag + algorithm("CanonicalizationMethod", b.profile.SignedInfo.URI()))
 	x.WriteString(algorithm("SignatureMethod", method))
 	x.WriteString(`<ds:Reference Id="` + b.id + `-document" URI=""><ds:Transforms>`)
 	x.WriteString(transformXML[b.scanned.transform] + algorithm("Transform", b.options.form.URI()))
@@ -126,7 +134,7 @@ func (b *blueprint) digestXML(digest []byte) string {
 // 132-1 6.3).
 func (b *blueprint) keyInfo() string {
 	var x bytes.Buffer
-	x.WriteString(`<ds:KeyInfo><ds:X509Data>`)
+	x.WriteString(keyInfoTag + `<ds:X509Data>`)
 	for _, c := range b.credential.Chain {
 		x.WriteString(`<ds:X509Certificate>` + base64.StdEncoding.EncodeToString(c.Raw) + `</ds:X509Certificate>`)
 	}
@@ -139,7 +147,7 @@ func (b *blueprint) object() string {
 	h := b.profile.Digest.New()
 	h.Write(b.credential.Certificate().Raw)
 	return fmt.Sprintf(`<ds:Object><xades:QualifyingProperties xmlns:xades="%s" Target="#%s">`+
-		`<xades:SignedProperties Id="%s"><xades:SignedSignatureProperties>`+
+		propertiesTag+`Id="%s"><xades:SignedSignatureProperties>`+
 		`<xades:SigningTime>%s</xades:SigningTime>`+
 		`<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>%s</xades:CertDigest></xades:Cert>`+
 		`</xades:SigningCertificateV2></xades:SignedSignatureProperties>`+

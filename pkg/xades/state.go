@@ -29,6 +29,10 @@ type state struct {
 	Hash         uint   // crypto.Hash
 	Certificate  []byte // of the signer, DER; the chain is in Tail
 	Expected     expected
+	// Levels above B-B need the rest.
+	Context  *xmlc14n.Context `json:",omitempty"` // of the element that gets the signature
+	Chain    [][]byte         `json:",omitempty"` // DER, signing certificate first
+	Midstate []byte           `json:",omitempty"` // level B-LTA: of the hash of the document, behind its last byte
 }
 
 // expected is how the references of the new signature are made. It lets the check of the signed
@@ -38,6 +42,7 @@ type expected struct {
 	Transform              transform
 	Digest                 uint   // crypto.Hash of the references
 	Data, Info, Properties string // identifiers of canonical forms
+	Timestamps             string `json:",omitempty"` // likewise, for levels above B-B
 	PropertiesID           string
 }
 
@@ -65,6 +70,27 @@ func readState(b []byte) (*state, error) {
 func knownHash(n uint) bool {
 	_, known := digestMethods[crypto.Hash(n)]
 	return known
+}
+
+// formWith returns the canonical form with an identifier.
+func formWith(uri string) xmlc14n.Form {
+	f, _ := xmlc14n.ParseURI(uri)
+	return f
+}
+
+// stampForm returns the canonical form of what timestamps are over.
+func (s *state) stampForm() xmlc14n.Form { return formWith(s.Expected.Timestamps) }
+
+func (s *state) chain() ([]*x509.Certificate, error) {
+	chain := make([]*x509.Certificate, len(s.Chain))
+	for i, raw := range s.Chain {
+		c, err := certchain.Parse(raw)
+		if err != nil {
+			return nil, internal("read stored certificate", err)
+		}
+		chain[i] = c
+	}
+	return chain, nil
 }
 
 func (s *state) hash() crypto.Hash { return crypto.Hash(s.Hash) }

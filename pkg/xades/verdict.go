@@ -13,13 +13,23 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/evidence"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
+// judged is a signature with what its level depends on.
+type judged struct {
+	Signature
+	weak     string                // why a timestamp does not count for the level; empty if it counts
+	chains   [][]*x509.Certificate // of the signer and of the authorities of its timestamps
+	evidence *evidence.Set         // all validation data in the signature
+	archives []int                 // indexes of the unsigned properties with archive timestamps
+}
+
 // result returns what was found out, when everything is measured.
-func (j *judge) result() Signature {
+func (j *judge) result() *judged {
 	f := j.found
-	s := Signature{ID: f.id, Start: f.start, End: f.end}
+	s := &judged{Signature: Signature{ID: f.id, Start: f.start, End: f.end}, evidence: &evidence.Set{}}
 	if t, err := time.Parse(time.RFC3339, strings.TrimSpace(f.signingTime)); err == nil && f.counts[pTime] == 1 {
 		s.SigningTime = t
 	}
@@ -30,7 +40,8 @@ func (j *judge) result() Signature {
 	if s.Certificate != nil && j.signedInfo != nil {
 		j.checkValue(s.Certificate)
 	}
-	s.Level = j.level(&s)
+	j.checkStamps(s)
+	s.Level = j.level(s)
 	switch {
 	case j.invalid != "":
 		s.Verdict, s.Reason = Invalid, j.invalid
@@ -224,11 +235,35 @@ func (j *judge) checkValue(c *x509.Certificate) {
 	}
 }
 
-// level returns LevelB if the signature has the properties that every baseline signature must have
-// (ETSI EN 319 132-1 6.3).
-func (j *judge) level(s *Signature) signing.Level {
-	if s.SigningTime.IsZero() || j.found.counts[pV2] != 1 || j.found.counts[pV1] != 0 {
+// level returns the baseline level.
+func (j *judge) level(s *judged) signing.Level {
+	switch {
+	case j.invalid != "" || s.Certificate == nil || !j.followsBaseline(s):
 		return ""
+	case s.Stamped.IsZero() || s.weak != "":
+		return signing.LevelB
+	case j.found.hasRefs():
+		return signing.LevelT
+	}
+	for _, chain := range s.chains {
+		if s.evidence.Covers(chain) != nil {
+			return signing.LevelT
+		}
+	}
+	for _, at := range s.archives {
+		// The data that the archive timestamp protects is in front of it.
+		if j.found.evidenceOf(j.found.unsigned[:at]).Covers(s.chains[0]) == nil {
+			return signing.LevelLTA
+		}
+	}
+	return signing.LevelLT
+}
+
+// followsBaseline says whether the signature has the properties that every baseline signature must
+// have (ETSI EN 319 132-1 6.3).
+func (j *judge) followsBaseline(s *judged) bool {
+	if s.SigningTime.IsZero() || j.found.counts[pV2] != 1 || j.found.counts[pV1] != 0 {
+		return false
 	}
 	formats := map[string]bool{}
 	for _, id := range j.found.formats {
@@ -236,8 +271,8 @@ func (j *judge) level(s *Signature) signing.Level {
 	}
 	for i := range j.references {
 		if r := &j.references[i]; !r.isProperties() && !formats["#"+r.id] {
-			return ""
+			return false
 		}
 	}
-	return signing.LevelB
+	return true
 }

@@ -40,25 +40,37 @@ type Signature struct {
 	Verdict    Verdict
 	Reason     string   // why it is not valid or cannot be judged; has no content of the document
 	Covers     Coverage // meaningful only if it is valid
-	// Level is LevelB if the properties that the level demands are there, else empty. Higher levels
-	// are not recognized.
+	// Level is the baseline level that the signature reaches (ETSI EN 319 132-1 6.3). It is empty for
+	// a signature that is not valid or does not follow the baseline.
 	Level       signing.Level
 	Certificate *x509.Certificate // of the signer, as the signature names it; nil if there is none
 	SigningTime time.Time         // claimed; zero if there is none with a zone
+	Stamped     time.Time         // of the first signature timestamp; zero if there is none
+	Notes       []string          // remarks that do not make it invalid
 }
 
 // Verify judges all signatures of an XML document, in the order of their start tags. It reads the
 // document twice if it has signatures. The error says that the document cannot be read or is
-// refused. Verify does not check certificate chains, timestamps or revocation.
+// refused. Verify judges signature timestamps and archive timestamps of XAdES 1.4.1, and says
+// whether validation data is there. It does not check whether certificates are trusted, were valid
+// or were revoked.
 func Verify(ctx context.Context, file signing.Sized) ([]Signature, error) {
-	return verify(ctx, file, newMeasurer(), func(*foundSignature) bool { return true })
+	all, err := verify(ctx, file, newMeasurer(), func(*foundSignature) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Signature, len(all))
+	for i, s := range all {
+		results[i] = s.Signature
+	}
+	return results, nil
 }
 
 // verify judges the signatures that wanted chooses. The first pass finds the signatures, and
 // measures what m was already asked for. A second pass measures what is missing then.
 func verify(
 	ctx context.Context, file signing.Sized, m *measurer, wanted func(*foundSignature) bool,
-) ([]Signature, error) {
+) ([]*judged, error) {
 	tokens := xmlc14n.NewTokenizer(newDocumentReader(ctx, file, file.Size()))
 	c := &collector{tokens: tokens}
 	err := m.pass(ctx, tokens, c.token)
@@ -82,8 +94,11 @@ func verify(
 			return nil, err
 		}
 	}
-	results := make([]Signature, len(judges))
+	results := make([]*judged, len(judges))
 	for i, j := range judges {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		results[i] = j.result()
 	}
 	return results, nil
@@ -92,6 +107,7 @@ func verify(
 // pass gives all tokens of a document to m and to also.
 func (m *measurer) pass(ctx context.Context, tokens *xmlc14n.Tokenizer, also func(*xmlc14n.Token)) error {
 	tokens.Leaves = true
+	m.startPass()
 	for {
 		t, err := tokens.Next()
 		if errors.Is(err, io.EOF) {

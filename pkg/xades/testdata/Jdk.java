@@ -2,15 +2,24 @@ import java.io.*;
 import java.security.MessageDigest;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
+import java.util.Arrays;
 import java.util.Base64;
+import java.util.LinkedHashSet;
+import java.util.Set;
 import javax.xml.crypto.KeySelector;
+import javax.xml.crypto.NodeSetData;
+import javax.xml.crypto.OctetStreamData;
+import javax.xml.crypto.dsig.CanonicalizationMethod;
 import javax.xml.crypto.dsig.Reference;
 import javax.xml.crypto.dsig.XMLSignature;
 import javax.xml.crypto.dsig.XMLSignatureFactory;
 import javax.xml.crypto.dsig.dom.DOMValidateContext;
+import javax.xml.crypto.dsig.spec.C14NMethodParameterSpec;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.w3c.dom.Document;
 import org.w3c.dom.Element;
+import org.w3c.dom.NamedNodeMap;
+import org.w3c.dom.Node;
 import org.w3c.dom.NodeList;
 
 /**
@@ -21,6 +30,7 @@ import org.w3c.dom.NodeList;
 public class Jdk {
     static final String DS = XMLSignature.XMLNS;
     static final String XADES = "http://uri.etsi.org/01903/v1.3.2#";
+    static final String XADES141 = "http://uri.etsi.org/01903/v1.4.1#";
 
     public static void main(String[] args) throws Exception {
         DataInputStream in = new DataInputStream(new BufferedInputStream(System.in));
@@ -62,11 +72,13 @@ public class Jdk {
                 e.setIdAttribute("Id", true);
             }
         }
-        byte[] der = decode(one(signature, DS, "X509Certificate"));
+        byte[] der = decode((Element) signature.getElementsByTagNameNS(DS, "X509Certificate").item(0));
         X509Certificate certificate =
             (X509Certificate) CertificateFactory.getInstance("X.509").generateCertificate(new ByteArrayInputStream(der));
         DOMValidateContext context =
             new DOMValidateContext(KeySelector.singletonKeySelector(certificate.getPublicKey()), signature);
+        // Keeps what the references are over, for archive timestamps.
+        context.setProperty("javax.xml.crypto.dsig.cacheReference", all(signature, XADES141, "ArchiveTimeStamp") > 0);
         XMLSignature s = XMLSignatureFactory.getInstance("DOM").unmarshalXMLSignature(context);
         if (!s.getSignatureValue().validate(context)) {
             return "the signature value is wrong";
@@ -89,7 +101,90 @@ public class Jdk {
         if (!coversDocument || !coversProperties) {
             return "no reference covers the document, or none covers the signed properties";
         }
-        return properties(signature, der);
+        String wrong = timestamps(signature, s, context);
+        return wrong.isEmpty() ? properties(signature, der) : wrong;
+    }
+
+    static int all(Element in, String space, String name) {
+        return in.getElementsByTagNameNS(space, name).getLength();
+    }
+
+    /** Checks what the timestamps are over. Returns what is wrong, or an empty text. */
+    static String timestamps(Element signature, XMLSignature s, DOMValidateContext context) throws Exception {
+        if (all(signature, XADES, "UnsignedSignatureProperties") == 0) {
+            return "";
+        }
+        Element info = one(signature, DS, "SignedInfo");
+        Element value = one(signature, DS, "SignatureValue");
+        NodeList properties = one(signature, XADES, "UnsignedSignatureProperties").getChildNodes();
+        for (int i = 0; i < properties.getLength(); i++) {
+            Element property = (Element) properties.item(i);
+            ByteArrayOutputStream octets = new ByteArrayOutputStream();
+            switch (property.getLocalName()) {
+                case "SignatureTimeStamp":
+                    octets.write(canonical(property, value, context));
+                    break;
+                case "ArchiveTimeStamp":
+                    for (Object o : s.getSignedInfo().getReferences()) {
+                        octets.write(((Reference) o).getDigestInputStream().readAllBytes());
+                    }
+                    octets.write(canonical(property, info, context));
+                    octets.write(canonical(property, value, context));
+                    octets.write(canonical(property, one(signature, DS, "KeyInfo"), context));
+                    for (int k = 0; k < i; k++) {
+                        octets.write(canonical(property, (Element) properties.item(k), context));
+                    }
+                    break;
+                default:
+                    continue;
+            }
+            byte[] token = decode(one(property, XADES, "EncapsulatedTimeStamp"));
+            boolean found = false;
+            for (String hash : new String[] {"SHA-256", "SHA-384", "SHA-512"}) {
+                byte[] digest = MessageDigest.getInstance(hash).digest(octets.toByteArray());
+                found |= contains(token, digest);
+            }
+            if (!found) {
+                return property.getLocalName() + " is not over the " + octets.size() + " bytes that it should be over";
+            }
+        }
+        return "";
+    }
+
+    static boolean contains(byte[] all, byte[] part) {
+        for (int i = 0; i + part.length <= all.length; i++) {
+            if (Arrays.equals(Arrays.copyOfRange(all, i, i + part.length), part)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Returns the canonical form of an element as the timestamp asks for it. */
+    static byte[] canonical(Element timestamp, Element e, DOMValidateContext context) throws Exception {
+        String uri = one(timestamp, DS, "CanonicalizationMethod").getAttribute("Algorithm");
+        CanonicalizationMethod method =
+            XMLSignatureFactory.getInstance("DOM").newCanonicalizationMethod(uri, (C14NMethodParameterSpec) null);
+        Set<Node> nodes = new LinkedHashSet<>();
+        collect(e, nodes);
+        NodeSetData<Node> data = nodes::iterator;
+        return ((OctetStreamData) method.transform(data, context)).getOctetStream().readAllBytes();
+    }
+
+    /** Collects a node with its attributes, the namespaces in scope, and everything inside. */
+    static void collect(Node node, Set<Node> nodes) {
+        nodes.add(node);
+        for (Node n = node; node instanceof Element && n instanceof Element; n = n.getParentNode()) {
+            NamedNodeMap attributes = n.getAttributes();
+            for (int i = 0; i < attributes.getLength(); i++) {
+                if (n == node || attributes.item(i).getNodeName().startsWith("xmlns")) {
+                    nodes.add(attributes.item(i));
+                }
+            }
+        }
+        for (Node child = node.getFirstChild(); child != null; child = child.getNextSibling()) {
+            collect(child, nodes);
+        }
     }
 
     /** Checks the properties that every XAdES signature of level B-B has. */
