@@ -69,7 +69,8 @@ type digest struct {
 	canonical *xmlc14n.Canonicalizer // nil for base64
 	base64    *base64Text            // nil for a canonical form
 	element   int64                  // offset of the element; 0 = chosen otherwise
-	depth     int                    // of the element while it is open, if element is set
+	id        string                 // of the element, for a canonical form; empty = chosen otherwise
+	depth     int                    // of the element while it is open, if element or id is set
 }
 
 // keptForm is the canonical form of a small part.
@@ -115,9 +116,10 @@ type measurer struct {
 	forms    int                 // how many digests keep a form
 	room     int                 // what the forms may still take, bytes
 
-	// What the current pass computes: from all tokens, or from those of one element. waiting is in the
-	// order of the elements.
-	running, waiting, inside, passed []*digest
+	// What the current pass computes: from all tokens, or from those of one element, which is chosen
+	// by its offset or by its Id. waiting is in the order of the offsets. inside are those whose
+	// element is open, and passed those whose element has ended.
+	running, waiting, named, inside, passed []*digest
 }
 
 func newMeasurer() *measurer {
@@ -148,9 +150,13 @@ func (m *measurer) add(p part) *digest {
 		d.canonical = xmlc14n.New(w, p.config())
 	}
 	m.digests[p] = d
-	if d.element != 0 {
+	switch {
+	case d.element != 0:
 		m.waiting = append(m.waiting, d)
-	} else {
+	case p.id != "" && !p.base64:
+		d.id = p.id
+		m.named = append(m.named, d)
+	default:
 		m.running = append(m.running, d)
 	}
 	m.missing = true
@@ -177,13 +183,19 @@ func (m *measurer) token(t *xmlc14n.Token) error {
 			return err
 		}
 	}
-	if len(m.waiting) > 0 || len(m.inside) > 0 {
-		if err := m.tokenOfElement(t); err != nil {
-			return err
+	if t.Kind == xmlc14n.StartElement || t.Kind == xmlc14n.Leaf {
+		if len(m.waiting) > 0 && m.waiting[0].element <= t.Start() {
+			m.enterAt(t)
+		}
+		if len(t.Attrs) > 0 {
+			m.enterNamed(t)
+			m.start(t)
 		}
 	}
-	if (t.Kind == xmlc14n.StartElement || t.Kind == xmlc14n.Leaf) && len(t.Attrs) > 0 {
-		m.start(t)
+	if len(m.inside) > 0 {
+		if err := m.tokenInside(t); err != nil {
+			return err
+		}
 	}
 	if t.Kind == xmlc14n.EndElement || t.Kind == xmlc14n.Leaf {
 		for n := len(m.open); n > 0 && m.open[n-1].depth == t.Depth; n-- {
@@ -199,18 +211,8 @@ func (m *measurer) startPass() {
 	slices.SortStableFunc(m.waiting, func(a, b *digest) int { return cmp.Compare(a.element, b.element) })
 }
 
-// tokenOfElement gives the token to the digests of the elements that it belongs to.
-func (m *measurer) tokenOfElement(t *xmlc14n.Token) error {
-	if t.Kind == xmlc14n.StartElement || t.Kind == xmlc14n.Leaf {
-		for len(m.waiting) > 0 && m.waiting[0].element <= t.Start() {
-			d := m.waiting[0]
-			m.waiting = m.waiting[1:]
-			if d.element == t.Start() {
-				d.depth = t.Depth
-				m.inside = append(m.inside, d)
-			}
-		}
-	}
+// tokenInside gives the token to the digests of the elements that are open.
+func (m *measurer) tokenInside(t *xmlc14n.Token) error {
 	for _, d := range m.inside {
 		if err := d.canonical.Token(t); err != nil {
 			return err
@@ -225,6 +227,31 @@ func (m *measurer) tokenOfElement(t *xmlc14n.Token) error {
 		})
 	}
 	return nil
+}
+
+// enterAt starts the digests of the element that starts here. Offsets that were passed without an
+// element are dropped.
+func (m *measurer) enterAt(t *xmlc14n.Token) {
+	for len(m.waiting) > 0 && m.waiting[0].element <= t.Start() {
+		d := m.waiting[0]
+		m.waiting = m.waiting[1:]
+		if d.element == t.Start() {
+			d.depth = t.Depth
+			m.inside = append(m.inside, d)
+		}
+	}
+}
+
+// enterNamed starts the digests of the element whose Id one of the attributes is.
+func (m *measurer) enterNamed(t *xmlc14n.Token) {
+	m.named = slices.DeleteFunc(m.named, func(d *digest) bool {
+		found := hasID(d.id)(t)
+		if found {
+			d.depth = t.Depth
+			m.inside = append(m.inside, d)
+		}
+		return found
+	})
 }
 
 func (m *measurer) start(t *xmlc14n.Token) {
@@ -283,6 +310,6 @@ func (m *measurer) endPass() error {
 	for _, e := range m.elements {
 		e.measured = true
 	}
-	m.running, m.waiting, m.passed, m.missing = nil, nil, nil, false
+	m.running, m.waiting, m.named, m.passed, m.missing = nil, nil, nil, nil, false
 	return nil
 }

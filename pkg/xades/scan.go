@@ -135,10 +135,10 @@ func (s *scanner) read() error {
 	s.tokens.Leaves = true
 	for {
 		t, err := s.tokens.Next()
-		if errors.Is(err, io.EOF) {
-			return s.data.Close()
-		}
 		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return s.data.Close()
+			}
 			return err
 		}
 		if err := s.data.Token(t); err != nil {
@@ -151,11 +151,14 @@ func (s *scanner) read() error {
 }
 
 func (s *scanner) token(t *xmlc14n.Token) error {
+	if t.Kind == xmlc14n.Text && !s.earlier.inside() {
+		return nil // every second token
+	}
 	s.inside = s.earlier.inside() // also at the end of a signature
 	if err := s.earlier.token(t, s.tokens.Context); err != nil {
 		return err
 	}
-	s.inside = s.inside || s.earlier.inside() || t.Is(dsNamespace, "Signature")
+	s.inside = s.inside || s.earlier.inside() || t.Kind == xmlc14n.Leaf && t.Is(dsNamespace, "Signature")
 	if t.Kind == xmlc14n.StartElement || t.Kind == xmlc14n.Leaf {
 		if err := s.ids.start(t); err != nil {
 			return err

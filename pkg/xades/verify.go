@@ -110,10 +110,10 @@ func (m *measurer) pass(ctx context.Context, tokens *xmlc14n.Tokenizer, also fun
 	m.startPass()
 	for {
 		t, err := tokens.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
 		if err != nil {
+			if errors.Is(err, io.EOF) {
+				break
+			}
 			return readError(ctx, err)
 		}
 		also(t)

@@ -144,10 +144,18 @@ func (c *Canonicalizer) start(t *Token) {
 		c.apex = t.Depth
 		c.selected = true
 	}
-	if c.cfg.Omit != nil && c.cfg.Omit(t) {
+	if c.omits(t) {
 		c.omit = t.Depth
 		return
 	}
+	c.startTag(t)
+}
+
+// omits says whether Config leaves out the element that starts. It is asked once for each element.
+func (c *Canonicalizer) omits(t *Token) bool { return c.cfg.Omit != nil && c.cfg.Omit(t) }
+
+// startTag writes the start tag of an element that is not left out.
+func (c *Canonicalizer) startTag(t *Token) {
 	apex := t.Depth == c.apex
 	if t.plain && !apex && c.ns.complete(t) {
 		c.out.extend(t.from, t.to)
@@ -174,26 +182,30 @@ func (c *Canonicalizer) start(t *Token) {
 
 // leaf writes a whole element that has only text.
 func (c *Canonicalizer) leaf(t *Token) {
-	if t.plain && c.writes() && c.cfg.Omit == nil {
-		if c.ns.complete(t) {
-			c.out.extend(t.from, t.end)
-			return
+	if !t.plain || !c.writes() {
+		c.start(t)
+		if c.writes() {
+			c.out.extend(t.to, t.end)
 		}
-		if c.ns.simpleLeaf(t) {
-			name := t.from + 1 + len(t.place.name)
-			c.out.extend(t.from, name)
-			if c.ns.needs(&t.src.scope, t.binding) {
-				c.out.bytes(t.src.scope.bindings[t.binding].text)
-			}
-			c.out.extend(name, t.end)
-			return
-		}
+		c.leave(t.Depth)
+		return
 	}
-	c.start(t)
-	if c.writes() {
+	switch {
+	case c.omits(t): // nothing is inside, so nothing has to know
+	case c.ns.complete(t):
+		c.out.extend(t.from, t.end)
+	case c.ns.simpleLeaf(t):
+		name := t.from + 1 + len(t.place.name)
+		c.out.extend(t.from, name)
+		if c.ns.needs(&t.src.scope, t.binding) {
+			c.out.bytes(t.src.scope.bindings[t.binding].text)
+		}
+		c.out.extend(name, t.end)
+	default:
+		c.startTag(t)
 		c.out.extend(t.to, t.end)
+		c.leave(t.Depth)
 	}
-	c.leave(t.Depth)
 }
 
 // tag writes a start tag.
