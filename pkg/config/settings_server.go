@@ -59,8 +59,8 @@ func declareInstance(d *declaration, c *Config) {
 			"balancers time to stop sending requests.")
 	d.add("shutdown.grace", "DURATION", duration{&c.ShutdownGrace, 0, time.Hour},
 		"How long running requests and operations may continue after SIGTERM and shutdown.delay. Operations that have "+
-			"not ended by then are resumed at the next start. Keep it a few seconds below Kubernetes' "+
-			"terminationGracePeriodSeconds (30).")
+			"not ended by then are resumed at the next start. Kubernetes' terminationGracePeriodSeconds (30) must be a "+
+			"few seconds longer than this, twice shutdown.delay and, with a peers file, drain.linger together.")
 	d.add("drain.linger", "DURATION", duration{&c.DrainLinger, 0, day},
 		"How long an instance that leaves for good stays after shutdown.delay. It leaves for good if it is stopped "+
 			"while the peers file does not expect its ordinal any more, or with SIGUSR1. For four fifths of that time it "+
