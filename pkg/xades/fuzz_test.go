@@ -34,6 +34,13 @@ func FuzzVerify(f *testing.F) {
 		}
 		f.Add(signed)
 	}
+	for _, level := range levels[1:] {
+		signed, err := signLevel(f, []byte(levelDocument), level, nil, pkis()["P-256"], &baseline)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(signed)
+	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		all, err := Verify(t.Context(), inMemory(doc))
 		if err != nil && signing.KindOf(err) == signing.KindInternal {
