@@ -136,9 +136,10 @@ func (j *judge) planStamp(m *measurer, s *plannedStamp, form xmlc14n.Form) {
 	}
 }
 
-// digest returns the digest of what the timestamp is over, and false if it is not known. Programs
-// differ in whether an archive timestamp covers an object once more that a reference names. Both
-// are accepted, because the object is covered in any case.
+// digest returns the digest of what the timestamp is over, and false if it is not known. An archive
+// timestamp is over all objects except the one with the qualifying properties (ETSI EN 319 132-1
+// 5.5.2.2). Some programs leave out those that a reference names, because they are covered already.
+// This is accepted too.
 func (s *plannedStamp) digest() ([]byte, bool) {
 	sum, known := s.digestWith(s.objects)
 	if bytes.Equal(sum, s.Imprint) || len(s.objects) == len(s.others) {
