@@ -34,7 +34,6 @@ func TestMutations(t *testing.T) {
 		{"a new folder joins", keyhome.RuleJoin, []string{twice}, 1},
 		{"each start that joins has an epoch", keyhome.RuleNewEpoch, []string{twice}, 30001833},
 		{"all members are asked", keyhome.RuleAllMembers, []string{twice}, 1},
-		{"an instance joins with those that asked", keyhome.RuleStrangers, []string{twice}, 9365},
 		{"newer claims win", keyhome.RuleVersion, []string{twice}, 1},
 		{"a hand-over sends claims without a copy", keyhome.RuleSendClaims, []string{twice}, 1},
 		{"the second home has a copy", keyhome.RuleCopy, []string{refused}, 1},

@@ -14,7 +14,7 @@ const (
 	ruleFetchAll                         // an instance that joins fetches also what its peers had before
 	ruleNewEpoch                         // an instance that joins has a new epoch at each start
 	ruleAllMembers                       // an instance joins with all members, not only with those that answer
-	rulePassedOn                         // a deputy of a deputy needs the claims of both
+	rulePassedOn                         // the heir of an heir needs the claims of both
 	ruleEpoch                            // a message of an earlier epoch is refused
 	ruleAttempt                          // a release names the attempt
 	ruleSendClaims                       // a hand-over sends the claims that have no copy
