@@ -21,7 +21,7 @@ type Claims struct {
 	db       *database
 	folder   string        // identity of the state folder
 	ordinal  int           // of this instance
-	lifetime time.Duration // of the claims for operations of earlier releases; 0 = for ever
+	lifetime time.Duration // of the claims for operations that nobody has claimed; 0 = for ever
 }
 
 var (
@@ -33,14 +33,17 @@ var (
 const claimBytes = 200
 
 // Claims returns the table of claims. lifetime is the Lifetime of keyhome.Config. It is the time
-// after which the claims for operations of earlier releases are checked for the first time.
+// after which the claims for operations that nobody has claimed are checked for the first time.
+// Call it before operations are created: the operations of a store without it have no claims, until
+// the next Load adds them.
 func (s *Store) Claims(lifetime time.Duration) *Claims {
+	s.intake.claimed.Store(true)
 	return &Claims{db: s.db, folder: s.folder.Instance, ordinal: s.intake.ordinal, lifetime: lifetime}
 }
 
-// Load implements keyhome.Table. After an upgrade it first adds the claims for the operations that
-// earlier releases have created, some thousand a second. If it is interrupted, the next call
-// continues.
+// Load implements keyhome.Table. After an upgrade, or after a time without key homes, it first adds
+// the claims for the operations that were created without one, some thousand a second. If it is
+// interrupted, the next call continues.
 func (c *Claims) Load(ctx context.Context) (l keyhome.Loaded, err error) {
 	if err := c.claimHeld(ctx); err != nil {
 		return l, err
@@ -228,7 +231,12 @@ func (t *tx) lastPosition() (position int64, err error) {
 	return position, nil
 }
 
-// heldOperation is an operation with a key that a release without key homes has created.
+// noteUnclaimed records that an operation with a key was created without a claim.
+func (t *tx) noteUnclaimed(id signing.ID) error {
+	return t.mustChange(1, "UPDATE key_state SET unfilled = max(unfilled, ?)", int64(id))
+}
+
+// heldOperation is an operation with a key that may have been created without a claim.
 type heldOperation struct {
 	id      signing.ID
 	key     keyhome.Key
@@ -239,9 +247,9 @@ type heldOperation struct {
 // about as long as for an fsync.
 const heldPage = 200
 
-// claimHeld fills operations.key_digest of the operations that earlier releases created, and adds a
-// claim for each of them, the newest first. One transaction changes heldPage operations and records
-// how far it came in key_state.unfilled, so a crash loses nothing and repeats nothing.
+// claimHeld fills operations.key_digest of the operations that were created without key homes, and
+// adds a claim for each of them, the newest first. One transaction changes heldPage operations and
+// records how far it came in key_state.unfilled, so a crash loses nothing and repeats nothing.
 func (c *Claims) claimHeld(ctx context.Context) error {
 	for {
 		var unfilled int64

@@ -227,3 +227,27 @@ func TestClaimsShareAnFsync(t *testing.T) {
 		t.Errorf("%d claims took %d commits, want 1", claims, got-1)
 	}
 }
+
+// TestKeysWithoutKeyHomes creates operations while no key homes are used: no key is shared yet, or
+// there is one instance. Their keys are claimed when key homes are used.
+func TestKeysWithoutKeyHomes(t *testing.T) {
+	folder := t.TempDir()
+	s := open(t, store.Config{Folder: folder})
+	createKeyed(t, s, "r1", "1")
+	createKeyed(t, s, "r2", "2")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, store.Config{Folder: folder})
+	c := s.Claims(time.Hour)
+	createKeyed(t, s, "r3", "3")
+	if _, err := c.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantTotals(t, s, 2, 0) // the home of the third key has its claim
+	for _, key := range []string{"1", "2"} {
+		if e, ok, err := c.Get(t.Context(), keyhome.KeyOf("c", key)); err != nil || !ok || e.Owner != 0 {
+			t.Errorf("claim of key %s = %+v, %v, %v", key, e, ok, err)
+		}
+	}
+}

@@ -26,6 +26,7 @@ type intake struct {
 	log       logr.Logger
 
 	sequence atomic.Int64 // the last number that was assigned
+	claimed  atomic.Bool  // Idempotency-Keys are claimed before their operations are created
 }
 
 func errReferenceUsed() error {
@@ -58,7 +59,12 @@ func (in *intake) Create(ctx context.Context, up signing.Upload, n signing.NewOp
 		return none, err
 	}
 	in.db.step("create: documents in place")
-	err = in.db.do(ctx, len(rows)*documentRowBytes, func(t *tx) error { return t.insertOperation(op, size, rows) })
+	err = in.db.do(ctx, len(rows)*documentRowBytes, func(t *tx) error {
+		if err := t.insertOperation(op, size, rows); err != nil || op.IdempotencyKey == "" || in.claimed.Load() {
+			return err
+		}
+		return t.noteUnclaimed(op.ID)
+	})
 	if err != nil {
 		in.undoCreate(op.ID, size, err)
 		return none, createError(err)

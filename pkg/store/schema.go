@@ -30,7 +30,7 @@ import (
 // another instance, which has it too. Triggers keep claim_totals up to date.
 // claim_totals.highest_version is not below the version of any claim. key_state.state is a
 // keyhome.State as JSON. The operations with ids up to key_state.unfilled may lack their key_digest
-// and their claim, because an earlier release has created them.
+// and their claim, because an earlier release or a process without key homes has created them.
 const schema = `
 CREATE TABLE instance (
 	only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
