@@ -165,9 +165,14 @@ func (k *keyHome) note(err error) {
 func (k *keyHome) ready() bool { return k.home == nil || k.home.Ready() }
 
 // settling reports whether this instance has just started and waits for others before it decides
-// about all keys whose home it is.
+// about all keys whose home it is, or is still loading its claims. Loading takes minutes after an
+// upgrade with a million operations. Other instances take the requests meanwhile, if there are any.
 func (k *keyHome) settling() bool {
-	return !k.ready() && !k.unexpected() && time.Since(k.opened) < settleTime
+	if k.ready() || k.unexpected() {
+		return false
+	}
+	loading := !k.home.Started() && k.view().Expected > 1
+	return loading || time.Since(k.opened) < settleTime
 }
 
 // unexpected reports whether the operator wants fewer instances, so that this one will not return

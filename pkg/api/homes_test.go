@@ -50,7 +50,10 @@ func (i *homeInstance) Endpoint() (affinity.Endpoint, bool) {
 func (i *homeInstance) Directory() (affinity.Directory, bool) { return *i.fleet.directory.Load(), true }
 
 // Holds implements keyhome.Holdings.
-func (i *homeInstance) Holds(context.Context, keyhome.Key) (bool, error) { return true, nil }
+func (i *homeInstance) Holds(_ context.Context, key keyhome.Key) (bool, error) {
+	_, held := i.store.keys.Load(key)
+	return held, nil
+}
 
 // Now and Sleep implement keyhome.Clock.
 func (*homeInstance) Now() time.Time { return time.Now() }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
 )
@@ -18,6 +19,7 @@ type spyStore struct {
 	*storetest.Memory
 	open    atomic.Int64
 	created chan signing.ID // gets each operation that is made
+	keys    sync.Map        // keyhome.Key of each Idempotency-Key of these
 	hollow  bool
 	short   atomic.Bool                   // files are a byte shorter than they were
 	torn    atomic.Bool                   // reading files fails at their last byte
@@ -40,6 +42,9 @@ func (s *spyStore) NewUpload(ctx context.Context) (signing.Upload, error) {
 func (s *spyStore) Create(ctx context.Context, up signing.Upload, op signing.NewOperation) (signing.Operation, error) {
 	made, err := s.Memory.Create(ctx, up.(*spyUpload).Upload, op)
 	if err == nil {
+		if op.IdempotencyKey != "" {
+			s.keys.Store(keyhome.KeyOf(op.ClientService, op.IdempotencyKey), true)
+		}
 		s.created <- made.ID
 	}
 	return made, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -47,7 +46,6 @@ type Home struct {
 	departure  departure
 	upkeep     upkeep
 	clocks     *clockWatch
-	started    atomic.Bool
 }
 
 // errNotStarted is the answer before Start.
@@ -70,8 +68,8 @@ func newHome(cfg Config, omit rules) *Home {
 	}
 	h.membership = &membership{h.register}
 	h.requester = &requester{
-		register: h.register, view: cfg.View, send: h.send, clock: cfg.Clock, lifetime: cfg.Lifetime, log: cfg.Log,
-		uses: make(map[Key]*use), legacy: make(map[int]bool),
+		register: h.register, view: cfg.View, send: h.send, clock: cfg.Clock, holdings: cfg.Holdings, lifetime: cfg.Lifetime,
+		log: cfg.Log, uses: make(map[Key]*use), legacy: make(map[int]bool),
 	}
 	h.hints = newHints(h.requester, cfg.MaxHints)
 	h.departure = departure{membership: h.membership, transport: cfg.Transport, clock: cfg.Clock}
@@ -99,7 +97,7 @@ func (h *Home) Start(ctx context.Context) error {
 	if err := h.register.start(ctx, v); err != nil {
 		return err
 	}
-	h.started.Store(true)
+	h.register.started.Store(true)
 	return nil
 }
 
@@ -107,7 +105,7 @@ func (h *Home) Start(ctx context.Context) error {
 // once a second. The error says what could not be done; the next call tries again. Tick must not
 // run twice at the same time.
 func (h *Home) Tick(ctx context.Context) error {
-	if !h.started.Load() {
+	if !h.Started() {
 		return errNotStarted
 	}
 	return h.upkeep.tick(ctx)
@@ -125,16 +123,19 @@ func (h *Home) Tick(ctx context.Context) error {
 // They must call Done before the process ends, so that claims without an operation are released.
 // Otherwise their keys wait for this instance.
 func (h *Home) Leave(ctx context.Context, forGood bool) error {
-	if !h.started.Load() {
+	if !h.Started() {
 		return errNotStarted
 	}
 	return h.departure.leave(ctx, forGood)
 }
 
+// Started reports whether Start has succeeded.
+func (h *Home) Started() bool { return h.register.started.Load() }
+
 // Ready reports whether this instance acts for all of its keys.
 func (h *Home) Ready() bool {
 	s := h.register.look()
-	return h.started.Load() && s.Standing == In && len(s.Heirs) == 0
+	return h.Started() && s.Standing == In && len(s.Heirs) == 0
 }
 
 // send sends a message to an instance, which may be this one.
@@ -148,7 +149,7 @@ func (h *Home) send(ctx context.Context, to int, m Message) (Reply, error) {
 // Handle answers a message of a peer. The caller has authenticated m.From. An error means that
 // nothing is known about the effect, and the peer gets no answer.
 func (h *Home) Handle(ctx context.Context, m Message) (Reply, error) {
-	if !h.started.Load() {
+	if !h.Started() {
 		return Reply{}, errNotStarted
 	}
 	if len(m.Claims) > PageSize {

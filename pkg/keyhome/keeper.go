@@ -157,7 +157,7 @@ func (k *keeper) release(ctx context.Context, m Message) (reply Reply, err error
 		removed, err = k.table.Swap(ctx, m.Claim.Key, e.Version, nil)
 		return err
 	})
-	if err == nil && removed && second >= 0 && second != m.From {
+	if err == nil && removed && second >= 0 && reply.Answer == Done {
 		ctx, cancel := context.WithTimeout(ctx, copyTimeout)
 		defer cancel()
 		// If it gets lost, the copy stays. It names the owner, and the owner decides.

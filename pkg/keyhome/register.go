@@ -2,10 +2,12 @@ package keyhome
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // register holds the State of an instance and decides who may act. Decisions about claims run at
@@ -16,6 +18,7 @@ type register struct {
 	folder  string // identity of the state folder
 	omit    rules
 	*versionClock
+	started atomic.Bool // the State is loaded
 
 	mu      sync.RWMutex
 	state   State
@@ -31,7 +34,9 @@ func (r *register) start(ctx context.Context, v View) error {
 	if err != nil {
 		return fmt.Errorf("load claims: %w", err)
 	}
+	r.mu.Lock()
 	r.folder, r.state, r.leaving, r.joining = loaded.Folder, loaded.State.clone(), false, false
+	r.mu.Unlock()
 	removals := v.removals(r.ordinal)
 	return r.change(ctx, nil, func(s *State) error {
 		r.restart(s, loaded.Version)
@@ -60,28 +65,39 @@ func rejoins(s *State, removals uint64) bool {
 
 // reserve moves State.Clock ahead of the time when the clock has come close to it.
 func (r *register) reserve(ctx context.Context) error {
-	if !r.nearBound() {
-		return nil
-	}
-	return r.catchUp(ctx)
+	return r.catchUp(ctx, r.nearBound)
 }
 
 // followTime makes sure that the next tick is not behind the time. It writes only after the
 // instance was idle for some seconds. Otherwise the version of a new claim could be below the
 // version of an old copy at an instance that nobody can ask now.
 func (r *register) followTime(ctx context.Context) error {
-	if !r.mayFallBehind() || r.omit.has(ruleFollowTime) {
+	if r.omit.has(ruleFollowTime) {
 		return nil
 	}
-	return r.catchUp(ctx)
+	return r.catchUp(ctx, r.mayFallBehind)
 }
 
-// catchUp moves the clock and State.Clock to the time.
-func (r *register) catchUp(ctx context.Context) error {
-	return r.change(ctx, nil, func(s *State) error {
+// errCaughtUp means that another call has moved the clock meanwhile.
+var errCaughtUp = errors.New("the clock was moved")
+
+// catchUp moves the clock and State.Clock to the time if that is due. Of many calls at the same
+// time only the first one writes.
+func (r *register) catchUp(ctx context.Context, due func() bool) error {
+	if !due() {
+		return nil
+	}
+	err := r.change(ctx, nil, func(s *State) error {
+		if !due() {
+			return errCaughtUp
+		}
 		r.merge(s, nanos(r.now()))
 		return nil
 	})
+	if errors.Is(err, errCaughtUp) {
+		return nil
+	}
+	return err
 }
 
 // change changes the State and imports claims, and makes both durable. If edit returns an error,

@@ -21,7 +21,8 @@ const (
 	// maxAsked bounds how many instances one attempt asks, because each that is missing takes time.
 	// The homes are the first two.
 	maxAsked = 4
-	// releaseTimeout bounds a release. Nobody waits for it.
+	// releaseTimeout bounds a release. A client whose request was refused waits for it, so that its
+	// next request finds no claim.
 	releaseTimeout = 5 * time.Second
 )
 
@@ -72,6 +73,7 @@ type requester struct {
 	view     func() View
 	send     func(ctx context.Context, to int, m Message) (Reply, error) // also to this instance
 	clock    Clock
+	holdings Holdings
 	lifetime time.Duration
 	log      logr.Logger
 
@@ -150,6 +152,9 @@ func (r *requester) attempt(ctx context.Context, c *Claim) (Decision, error) {
 		reply, err := r.send(ctx, home, Message{Kind: KindClaim, From: r.ordinal, Claim: *c})
 		r.note(home, err)
 		if err != nil {
+			if ctx.Err() != nil {
+				r.granted(*c, home) // perhaps, so that Done releases the claim of a client that went away
+			}
 			if home == r.ordinal {
 				return Decision{Outcome: Refuse, Missing: -1}, err
 			}
@@ -212,6 +217,9 @@ func (r *requester) route(k Key) []int {
 // or are of a release without key homes. All others must be asked in the old way then. An instance
 // that becomes a member fetches this claim first.
 func (r *requester) unformed(ctx context.Context, c Claim, refused Decision) (Decision, error) {
+	if !r.started.Load() {
+		return refused, errNotStarted // what is in the table is not known yet
+	}
 	c.Version = attemptVersion
 	claimed, err := r.claimAlone(ctx, c)
 	if err != nil {
@@ -326,7 +334,8 @@ func (r *requester) Using(key Key) bool {
 }
 
 // Done ends the use of the key. created says that the operation exists. If none of the requests
-// that used the key at the same time created it, the claim is released.
+// that used the key at the same time created it, the claim is released. It stays if the operation
+// exists nevertheless: a request may have created it that ended just before this one asked.
 func (h *Hold) Done(ctx context.Context, created bool) {
 	u := h.requester.end(h.key, created)
 	if u == nil || u.created || u.home < 0 {
@@ -334,6 +343,9 @@ func (h *Hold) Done(ctx context.Context, created bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
+	if holds, err := h.requester.holdings.Holds(ctx, h.key); holds || err != nil {
+		return
+	}
 	if !h.requester.release(ctx, h.key, u) {
 		// A repetition finds the claim and comes to this instance, which may then create the operation.
 		h.requester.log.V(1).Info("could not release a claim", "home", u.home)

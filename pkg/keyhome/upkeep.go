@@ -102,22 +102,24 @@ func (u *upkeep) replicate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read claims: %w", err)
 	}
-	s := u.look()
-	inside := s.inside()
-	pages := make(map[int][]Entry)
-	for _, e := range entries {
-		u.copyAfter = e.Position
-		second := top(e.Key, inside)
-		if second >= 0 && u.acts(&s, e.Key) && e.Copied != tag(s.Peers[second].Folder) {
-			pages[second] = append(pages[second], e)
+	inside, folders, pages := []int(nil), make(map[int]string), make(map[int][]Entry)
+	_ = u.decide(func(s *State) error {
+		inside = s.inside()
+		for _, e := range entries {
+			u.copyAfter = e.Position
+			second := top(e.Key, inside)
+			if folder := s.Peers[second].Folder; second >= 0 && u.acts(s, e.Key) && e.Copied != tag(folder) {
+				pages[second], folders[second] = append(pages[second], e), folder
+			}
 		}
-	}
+		return nil
+	})
 	if len(entries) < PageSize {
 		u.copyAfter = 0
 	}
 	for _, second := range inside {
 		if len(pages[second]) > 0 && !u.omit.has(ruleCopy) {
-			u.send(ctx, second, s.Peers[second].Folder, pages[second])
+			u.send(ctx, second, folders[second], pages[second])
 		}
 	}
 	return nil
