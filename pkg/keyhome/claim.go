@@ -74,8 +74,18 @@ type Table interface {
 	// replaces it by next, or removes it if next is nil. It ignores next.Position. The position stays
 	// if the version does not change. It returns false and changes nothing if the version is another.
 	Swap(ctx context.Context, key Key, version uint64, next *Entry) (swapped bool, err error)
+	// SwapAll is Swap for each of the changes, in much less time. What compares unequal is skipped. A
+	// crash or an error may leave some of the changes undone.
+	SwapAll(ctx context.Context, changes []Change) error
 	// Page returns up to limit entries with positions above after, ordered by position.
 	Page(ctx context.Context, after int64, limit int) ([]Entry, error)
+}
+
+// Change is a change of one entry; see Table.Swap.
+type Change struct {
+	Key     Key
+	Version uint64
+	Next    *Entry // nil = remove the entry
 }
 
 // Loaded is what a table holds at the start of a process.

@@ -2,7 +2,6 @@ package keyhome
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -221,12 +220,14 @@ func (k *keeper) mark(ctx context.Context) error {
 	copied := k.copied
 	k.copied = nil
 	k.mu.Unlock()
-	var errs []error
+	changes := make([]Change, len(copied))
 	for i := range copied {
-		_, err := k.table.Swap(ctx, copied[i].Key, copied[i].Version, &copied[i])
-		errs = append(errs, err)
+		changes[i] = Change{copied[i].Key, copied[i].Version, &copied[i]}
 	}
-	return errors.Join(errs...)
+	if err := k.table.SwapAll(ctx, changes); err != nil {
+		return fmt.Errorf("mark copied claims: %w", err)
+	}
+	return nil
 }
 
 // keep stores copies of another instance's claims.

@@ -311,3 +311,12 @@ func (c crashingTable) Swap(ctx context.Context, key keyhome.Key, version uint64
 	}
 	return swapped, err
 }
+
+func (c crashingTable) SwapAll(ctx context.Context, changes []keyhome.Change) error {
+	for _, change := range changes {
+		if _, err := c.Swap(ctx, change.Key, change.Version, change.Next); err != nil {
+			return err
+		}
+	}
+	return nil
+}

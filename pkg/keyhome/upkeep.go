@@ -176,19 +176,21 @@ func (u *upkeep) expireOf(ctx context.Context, owner int, expired []Entry) error
 			needed[c.Key] = c.Expires
 		}
 	}
+	var changes []Change
 	for _, e := range expired {
 		if u.tooNew(&e) {
 			continue
 		}
-		var next *Entry
+		change := Change{Key: e.Key, Version: e.Version}
 		if expires, ok := needed[e.Key]; ok {
 			renewed := e
 			renewed.Expires = expires
-			next = &renewed
+			change.Next = &renewed
 		}
-		if _, err := u.table.Swap(ctx, e.Key, e.Version, next); err != nil {
-			return fmt.Errorf("remove expired claim: %w", err)
-		}
+		changes = append(changes, change)
+	}
+	if err := u.table.SwapAll(ctx, changes); err != nil {
+		return fmt.Errorf("remove expired claims: %w", err)
 	}
 	return nil
 }

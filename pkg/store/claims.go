@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/keyhome"
@@ -29,8 +30,13 @@ var (
 	_ keyhome.Holdings = (*Claims)(nil)
 )
 
-// claimBytes estimates the bytes that a claim adds to the WAL.
-const claimBytes = 200
+const (
+	// claimBytes estimates the bytes that a claim adds to the WAL.
+	claimBytes = 200
+	// swapPage is how many changes share a transaction. Other writes wait for it about as long as for
+	// an fsync.
+	swapPage = 200
+)
 
 // Claims returns the table of claims. lifetime is the Lifetime of keyhome.Config. It is the time
 // after which the claims for operations that nobody has claimed are checked for the first time.
@@ -120,6 +126,32 @@ func (c *Claims) Swap(
 		return err
 	})
 	return swapped && err == nil, createError(err)
+}
+
+// SwapAll implements keyhome.Table. Up to swapPage changes share a transaction.
+func (c *Claims) SwapAll(ctx context.Context, changes []keyhome.Change) error {
+	for page := range slices.Chunk(changes, swapPage) {
+		for _, change := range page {
+			if change.Next == nil {
+				continue
+			}
+			if err := checkVersion(change.Next.Version); err != nil {
+				return err
+			}
+		}
+		err := c.db.do(ctx, len(page)*claimBytes, func(t *tx) error {
+			for _, change := range page {
+				if _, err := t.swapClaim(change.Key, change.Version, change.Next); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return createError(err)
+		}
+	}
+	return nil
 }
 
 // Page implements keyhome.Table.

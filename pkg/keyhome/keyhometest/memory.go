@@ -113,6 +113,16 @@ func (m *Memory) Swap(_ context.Context, key keyhome.Key, version uint64, next *
 	return true, nil
 }
 
+// SwapAll implements keyhome.Table.
+func (m *Memory) SwapAll(ctx context.Context, changes []keyhome.Change) error {
+	for _, c := range changes {
+		if _, err := m.Swap(ctx, c.Key, c.Version, c.Next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Page implements keyhome.Table.
 func (m *Memory) Page(_ context.Context, after int64, limit int) (page []keyhome.Entry, err error) {
 	m.mu.Lock()

@@ -12,7 +12,7 @@ import (
 // as a new process would see it. Each part of the suite gets a new folder by calling create.
 func Run(t *testing.T, create func(t *testing.T) (open func() keyhome.Table)) {
 	parts := map[string]func(t *testing.T, open func() keyhome.Table){
-		"New": newTable, "State": state, "SwapAddsReplacesRemoves": swap, "SwapIsAtomic": race,
+		"New": newTable, "State": state, "SwapAddsReplacesRemoves": swap, "SwapIsAtomic": race, "SwapAll": swapAll,
 		"ImportKeepsTheNewest": importNewest, "Pages": pages, "Copied": copied, "Reopen": reopen,
 	}
 	for name, part := range parts {
@@ -107,6 +107,33 @@ func swap(t *testing.T, open func() keyhome.Table) {
 	mustSwap(t, table, key(1), 9, nil, true)
 	if _, ok, err := table.Get(t.Context(), key(1)); ok || err != nil {
 		t.Errorf("Get after removal = %v, %v", ok, err)
+	}
+}
+
+// swapAll changes many entries, removes one, adds one, and skips one that is different by now.
+func swapAll(t *testing.T, open func() keyhome.Table) {
+	table := open()
+	var added, changes []keyhome.Change
+	for n := range byte(250) {
+		added = append(added, keyhome.Change{Key: key(n), Next: entry(n, 1, 4)})
+		changes = append(changes, keyhome.Change{Key: key(n), Version: 4, Next: entry(n, 1, 5)})
+	}
+	if err := table.SwapAll(t.Context(), added); err != nil {
+		t.Fatal(err)
+	}
+	changes[7].Next, changes[8].Version = nil, 3
+	changes = append(changes, keyhome.Change{Key: key(251), Next: entry(251, 2, 1)})
+	if err := table.SwapAll(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := table.Get(t.Context(), key(7)); ok || err != nil {
+		t.Errorf("Get after removal = %v, %v", ok, err)
+	}
+	mustHave(t, table, claim(8, 1, 4))
+	mustHave(t, table, claim(249, 1, 5))
+	mustHave(t, table, claim(251, 2, 1))
+	if err := table.SwapAll(t.Context(), nil); err != nil {
+		t.Errorf("SwapAll of nothing: %v", err)
 	}
 }
 
