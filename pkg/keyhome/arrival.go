@@ -113,11 +113,10 @@ func (a *arrival) becomeMember(ctx context.Context, v View, c *census) error {
 		}
 		s.Standing, s.Heirs, s.Settled = In, nil, nil
 		for peer, p := range s.Peers {
-			_, answered := c.replies[peer]
+			reply, answered := c.replies[peer]
 			switch {
 			case answered && c.mustAnswer(peer):
-				p.Standing = In
-				s.Peers[peer] = p
+				s.Peers[peer] = a.member(p, reply)
 			case p.Standing == Joining:
 				delete(s.Peers, peer)
 			case c.left(peer, p.Epoch):
@@ -127,6 +126,17 @@ func (a *arrival) becomeMember(ctx context.Context, v View, c *census) error {
 		}
 		return nil
 	})
+}
+
+// member returns what this instance knows about a peer that is a member now. p is what it knew
+// before. A peer that joins again after it has left is not the one that left.
+func (a *arrival) member(p Peer, reply Reply) Peer {
+	p.Standing = In
+	if reply.Epoch > p.Epoch && (reply.Standing == Joining || reply.Standing == In) && !a.omit.has(ruleReturned) {
+		p.Epoch, p.ForGood, p.Heirs, p.Held = reply.Epoch, false, nil, nil
+		p.Removals = max(p.Removals, reply.Removals)
+	}
+	return p
 }
 
 // others returns the instances that are expected or exist, and those that have shown that they do.

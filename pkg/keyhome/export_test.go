@@ -25,6 +25,7 @@ const (
 	RuleAllHeirs       = ruleAllHeirs
 	RuleKeepNew        = ruleKeepNew
 	RuleStrangers      = ruleStrangers
+	RuleReturned       = ruleReturned
 	RuleRemoved        = ruleRemoved
 
 	// Rules that the model itself follows.

@@ -166,7 +166,7 @@ func (m *membership) seen(s *State, peer int, reply Reply) {
 		p.After = 0
 	}
 	if reply.Epoch >= p.Epoch && reply.Standing == In {
-		p = Peer{Epoch: reply.Epoch, Standing: In, Removals: p.Removals, After: p.After}
+		p = Peer{Epoch: reply.Epoch, Standing: In, Removals: max(p.Removals, reply.Removals), After: p.After}
 	}
 	p.Folder = reply.Folder
 	s.Peers[peer] = p

@@ -82,10 +82,12 @@ type Reply struct {
 	DeferTo int `json:"deferTo,omitempty"`
 
 	// To HandOver and Fetch.
-	Epoch  uint64  `json:"epoch,omitempty"`
-	Clock  uint64  `json:"clock,omitempty"`
-	Folder string  `json:"folder,omitempty"`
-	Claims []Claim `json:"claims,omitempty"` // of Fetch, and those of Confirm that are still needed
+	Epoch  uint64 `json:"epoch,omitempty"`
+	Clock  uint64 `json:"clock,omitempty"`
+	Folder string `json:"folder,omitempty"`
+	// Removals is State.Removals of the instance that answers.
+	Removals uint64  `json:"removals,omitempty"`
+	Claims   []Claim `json:"claims,omitempty"` // of Fetch, and those of Confirm that are still needed
 	// Next is the position up to which the claims were looked at.
 	Next int64 `json:"next,omitempty"`
 	// More says that there are claims after Next. Commit had no effect then.

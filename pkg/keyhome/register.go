@@ -159,7 +159,7 @@ func (r *register) nextEpoch(s *State) uint64 { return max(r.tick(), s.Epoch+1) 
 
 // told returns the part of a Reply that describes this instance.
 func (r *register) told(s *State, a Answer) Reply {
-	reply := Reply{Answer: a, Standing: s.Standing, DeferTo: -1, Epoch: s.Epoch, Folder: r.folder}
+	reply := Reply{Answer: a, Standing: s.Standing, DeferTo: -1, Epoch: s.Epoch, Folder: r.folder, Removals: s.Removals}
 	for _, q := range slices.Sorted(maps.Keys(s.Peers)) {
 		if p := s.Peers[q]; p.Standing != Joining {
 			reply.Members = append(reply.Members, Member{Ordinal: q, Epoch: p.Epoch, Left: p.left()})

@@ -26,6 +26,7 @@ const (
 	ruleAllHeirs                         // a hand-over ends when all heirs act, and is repeated without others
 	ruleKeepNew                          // a claim whose version is ahead of the clock is not removed
 	ruleStrangers                        // an instance joins with those that asked it about a key
+	ruleReturned                         // an instance that joins again is not the one that left
 	ruleRemoved                          // a removed instance is not waited for
 )
 
