@@ -42,6 +42,7 @@ func (c *shiftedClock) Now() time.Time { return time.Now().Add(time.Duration(c.a
 // pair is two instances whose messages arrive at once.
 type pair struct {
 	away     func() // called when a claim of another instance was obeyed, if not nil; the answer is lost
+	cut      func() // called in place of sending a copy, if not nil
 	homes    direct
 	tables   [2]slowTable
 	holdings [2]holding
@@ -50,6 +51,10 @@ type pair struct {
 
 // Send implements keyhome.Transport.
 func (p *pair) Send(ctx context.Context, to int, m keyhome.Message) (keyhome.Reply, error) {
+	if m.Kind == keyhome.KindCopy && p.cut != nil {
+		p.cut()
+		return keyhome.Reply{}, keyhome.ErrNoAnswer
+	}
 	reply, err := p.homes.Send(ctx, to, m)
 	if m.Kind == keyhome.KindClaim && p.away != nil {
 		p.away()
@@ -155,6 +160,32 @@ func TestClientGoesAway(t *testing.T) {
 		for i := range p.tables {
 			if _, ok, _ := p.tables[i].Get(t.Context(), key); ok {
 				t.Errorf("key %d: instance %d keeps the claim", n, i)
+			}
+		}
+	}
+}
+
+// TestCopyAfterClientWentAway copies claims although another client went away while its claim was
+// copied.
+func TestCopyAfterClientWentAway(t *testing.T) {
+	p := newPair(t)
+	p.start(t)
+	for n := range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		p.cut = cancel
+		hold, _ := p.homes[0].Acquire(ctx, keyhome.KeyOf("away", fmt.Sprint(n)), keyhome.Fingerprint{})
+		hold.Done(ctx, true)
+		p.cut = nil
+		cancel()
+		key := keyhome.KeyOf("client", fmt.Sprint(n))
+		hold, err := p.homes[0].Acquire(t.Context(), key, keyhome.Fingerprint{})
+		if err != nil || hold.Outcome != keyhome.Create {
+			t.Fatalf("key %d: %+v, %v", n, hold, err)
+		}
+		hold.Done(t.Context(), true)
+		for i := range p.tables {
+			if _, ok, _ := p.tables[i].Get(t.Context(), key); !ok {
+				t.Errorf("key %d: instance %d has no claim", n, i)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package keyhome
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -198,6 +199,9 @@ func (k *keeper) send(ctx context.Context, peer int, folder string, entries []En
 		m.Claims = append(m.Claims, entries[i].Claim)
 	}
 	reply, err := k.transport.Send(ctx, peer, m)
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return false // the client went away, which says nothing about the peer
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err != nil || reply.Answer != Done || reply.Folder != folder {
