@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -185,6 +186,13 @@ func (k *keyHome) unexpected() bool {
 	return v.Known && k.ordinal >= v.Expected
 }
 
+// alone reports whether this is the only instance that is wanted or exists.
+func (k *keyHome) alone() bool {
+	v := k.view()
+	others := slices.ContainsFunc(v.Listed, func(o int) bool { return o != k.ordinal })
+	return v.Known && v.Expected == 1 && k.ordinal == 0 && !others
+}
+
 // leave hands the claims of this instance over to the others. It returns when they have answered,
 // or after leaveTimeout. forGood says that this instance will not return with its state folder. If
 // the claims are not handed over, the log says so, and the keys of this instance are refused until
@@ -196,7 +204,11 @@ func (k *keyHome) leave(ctx context.Context, forGood bool) (handedOver bool) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
-	if err := k.home.Leave(ctx, forGood); err != nil {
+	err := k.home.Leave(ctx, forGood)
+	if err != nil && k.alone() {
+		return true
+	}
+	if err != nil {
 		k.log.Info("the claims of Idempotency-Keys were not handed over; the other instances refuse new keys "+
 			"whose home is this instance until it is back", "reason", err.Error())
 		return false
