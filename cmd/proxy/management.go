@@ -105,7 +105,7 @@ func (m *management) readiness(ctx context.Context) (bool, string) {
 		return false, "the peers file could not be read yet"
 	}
 	if m.keys.settling() {
-		return false, "waiting for the other instances that decide about Idempotency-Keys"
+		return false, "loading what is known about Idempotency-Keys, here or from the other instances"
 	}
 	// The check must not fail because the prober has closed the connection.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
