@@ -24,6 +24,7 @@ const keyRetryAfter = time.Second
 // keyUse is the use of an Idempotency-Key by one request. The zero value is that of a request
 // without a key. One goroutine uses it at a time.
 type keyUse struct {
+	x      *exchange
 	key    string        // empty = none
 	known  bool          // this instance holds an operation with the key
 	hold   *keyhome.Hold // nil = no home was asked
@@ -41,7 +42,7 @@ type keyUse struct {
 // The fingerprint of the request is not known yet, so the claim does not contain it. Only the owner
 // compares fingerprints, when it has read the request.
 func (x *exchange) useKey() (use *keyUse, answered bool, err error) {
-	use = new(keyUse)
+	use = &keyUse{x: x}
 	if use.key, err = idempotencyKey(x.r); err != nil || use.key == "" {
 		return use, false, err
 	}
@@ -52,56 +53,56 @@ func (x *exchange) useKey() (use *keyUse, answered bool, err error) {
 			use.end(x.r.Context())
 		}
 	}()
-	answered, err = x.findOwner(use)
+	answered, err = use.findOwner()
 	mine = !answered && err == nil
 	return use, answered, err
 }
 
 // findOwner is useKey for a request that has a key.
-func (x *exchange) findOwner(use *keyUse) (answered bool, err error) {
-	_, err = x.api.cfg.Service.FindByKey(x.r.Context(), x.client.ID, use.key)
-	switch homes := x.api.cfg.KeyHomes; {
+func (u *keyUse) findOwner() (answered bool, err error) {
+	_, err = u.x.api.cfg.Service.FindByKey(u.x.r.Context(), u.x.client.ID, u.key)
+	switch homes := u.x.api.cfg.KeyHomes; {
 	case err == nil:
-		use.known = true
+		u.known = true
 		return false, nil
 	case signing.KindOf(err) != signing.KindNotFound:
 		return false, err
 	case homes != nil:
-		return x.claimKey(use, homes)
-	case x.api.cfg.Forwarder.MayAsk(x.r):
-		return x.askForKey(use)
+		return u.claim(homes)
+	case u.x.api.cfg.Forwarder.MayAsk(u.x.r):
+		return u.askAll()
 	}
 	return false, nil
 }
 
-// claimKey claims the key at its home, and forwards the request if another instance owns the key.
-func (x *exchange) claimKey(use *keyUse, homes KeyHomes) (answered bool, err error) {
-	if err := x.body.admit(); err != nil {
+// claim claims the key at its home, and forwards the request if another instance owns the key.
+func (u *keyUse) claim(homes KeyHomes) (answered bool, err error) {
+	if err := u.x.body.admit(); err != nil {
 		return false, err
 	}
-	ctx := x.r.Context()
-	use.hold, err = homes.Acquire(ctx, keyhome.KeyOf(x.client.ID, use.key), keyhome.Fingerprint{})
+	ctx := u.x.r.Context()
+	u.hold, err = homes.Acquire(ctx, keyhome.KeyOf(u.x.client.ID, u.key), keyhome.Fingerprint{})
 	outcome := keyhome.Refuse
-	if use.hold != nil {
-		outcome = use.hold.Outcome
+	if u.hold != nil {
+		outcome = u.hold.Outcome
 	}
-	x.api.metrics.claims.WithLabelValues(string(outcome)).Inc()
+	u.x.api.metrics.claims.WithLabelValues(string(outcome)).Inc()
 	switch {
 	case err != nil:
-		return false, x.noClaim(err)
+		return false, u.noClaim(err)
 	case outcome == keyhome.Forward:
-		return x.forwardToOwner(use)
+		return u.forward()
 	case outcome != keyhome.Create:
-		return false, x.refusedClaim(use.hold.Missing)
-	case !use.hold.AskAll:
+		return false, u.refused(u.hold.Missing)
+	case !u.hold.AskAll:
 		return false, nil
 	}
-	if answered, err = x.askForKey(use); answered || err != nil {
+	if answered, err = u.askAll(); answered || err != nil {
 		return answered, err
 	}
-	granted, err := use.hold.AskedAll(ctx)
+	granted, err := u.hold.AskedAll(ctx)
 	if err != nil {
-		return false, x.noClaim(err)
+		return false, u.noClaim(err)
 	}
 	if !granted {
 		return false, changing()
@@ -111,21 +112,21 @@ func (x *exchange) claimKey(use *keyUse, homes KeyHomes) (answered bool, err err
 
 // noClaim is the error if the claims of this instance could not be read or written, or are not
 // loaded yet.
-func (x *exchange) noClaim(cause error) error {
-	if err := x.api.cfg.Forwarder.Unread(); err != nil {
+func (u *keyUse) noClaim(cause error) error {
+	if err := u.x.api.cfg.Forwarder.Unread(); err != nil {
 		return err
 	}
 	return signing.Errorf(signing.KindBusy, "this instance cannot claim an Idempotency-Key now").
 		Because(cause).Retryable(keyRetryAfter)
 }
 
-// refusedClaim is the error if no home may decide about the key. missing is the instance that did
+// refused is the error if no home may decide about the key. missing is the instance that did
 // not answer; -1 = it is not known which.
-func (x *exchange) refusedClaim(missing int) error {
+func (u *keyUse) refused(missing int) error {
 	if missing < 0 {
 		return changing()
 	}
-	return x.api.cfg.Forwarder.Missing(missing)
+	return u.x.api.cfg.Forwarder.Missing(missing)
 }
 
 // changing is the error while another instance takes over the decision about a key.
@@ -134,20 +135,20 @@ func changing() error {
 		Retryable(keyRetryAfter)
 }
 
-// forwardToOwner lets the owner of the key answer, which decides whether it has the operation and
+// forward lets the owner of the key answer, which decides whether it has the operation and
 // whether the request is the same. A request is forwarded once. If it was forwarded already, this
 // instance was the owner a moment ago, or the other one has an old copy of the claim.
-func (x *exchange) forwardToOwner(use *keyUse) (answered bool, err error) {
-	owner, gone := use.hold.Owner, use.hold.Gone
-	use.end(x.r.Context()) // the owner may ask this instance whether it is reading a request with the key
-	forwarder := x.api.cfg.Forwarder
-	if affinity.Forwarded(x.r) {
+func (u *keyUse) forward() (answered bool, err error) {
+	owner, gone := u.hold.Owner, u.hold.Gone
+	u.end(u.x.r.Context()) // the owner may ask this instance whether it is reading a request with the key
+	forwarder := u.x.api.cfg.Forwarder
+	if affinity.Forwarded(u.x.r) {
 		return false, signing.Errorf(signing.KindBusy, "instance %s owns the Idempotency-Key now", forwarder.NameOf(owner)).
 			Retryable(keyRetryAfter)
 	}
 	to, err := forwarder.Instance(owner)
 	if err == nil {
-		answered, err = newPeerCall(x).send(newForwardBody(x.body), to, max(x.api.cfg.SyncWait, 0))
+		answered, err = newPeerCall(u.x).send(newForwardBody(u.x.body), to, max(u.x.api.cfg.SyncWait, 0))
 	}
 	if gone && !answered && signing.KindOf(err) == signing.KindBusy {
 		e := signing.AsError(err)
@@ -158,26 +159,26 @@ func (x *exchange) forwardToOwner(use *keyUse) (answered bool, err error) {
 	return answered, err
 }
 
-// askForKey asks all other instances for the key, in the way of releases without key homes. If one
+// askAll asks all other instances for the key, in the way of releases without key homes. If one
 // of them knows it, the request is forwarded to that instance. If an expected instance cannot be
 // asked, the error is KindBusy and nothing is signed.
-func (x *exchange) askForKey(use *keyUse) (answered bool, err error) {
-	if err := x.body.admit(); err != nil {
+func (u *keyUse) askAll() (answered bool, err error) {
+	if err := u.x.body.admit(); err != nil {
 		return false, err
 	}
-	call := newPeerCall(x)
+	call := newPeerCall(u.x)
 	owner, err := call.keyOwner()
 	if owner == nil {
 		return false, err
 	}
-	use.end(x.r.Context())
-	if affinity.Forwarded(x.r) {
+	u.end(u.x.r.Context())
+	if affinity.Forwarded(u.x.r) {
 		// The claim is released now. A repetition finds the other instance without this one.
 		return false, signing.Errorf(signing.KindBusy, "instance %s knows the Idempotency-Key", owner.Name).
 			Retryable(keyRetryAfter)
 	}
 	call.asked = true
-	return call.send(newForwardBody(x.body), owner, max(x.api.cfg.SyncWait, 0))
+	return call.send(newForwardBody(u.x.body), owner, max(u.x.api.cfg.SyncWait, 0))
 }
 
 // end ends the use of the key. Further calls do nothing. ctx may be done.
