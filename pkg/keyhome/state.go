@@ -80,9 +80,9 @@ func (s *State) certain(k Key) bool {
 	return heir < 0 || slices.Contains(s.Settled, heir)
 }
 
-// deputy reports whether the hand-over of peer q lets instance self act on a key: q gave the claim
-// to self, or to another instance that had it when it left in turn.
-func (s *State) deputy(k Key, q, self int, omit rules) bool {
+// heirActs reports whether the hand-over of peer q lets instance self act on a key: q gave the
+// claim to self, or to another instance that had it when it left in turn.
+func (s *State) heirActs(k Key, q, self int, omit rules) bool {
 	p := s.Peers[q]
 	heir := top(k, p.Heirs)
 	if heir == self || heir < 0 {
@@ -122,7 +122,7 @@ func (s *State) blocker(k Key, self int, omit rules) int {
 	blocker := -1
 	for q, p := range s.Peers {
 		if p.Standing == Joining || p.Standing == Gone || !outranks(k, q, self) ||
-			p.Standing == Out && s.deputy(k, q, self, omit) {
+			p.Standing == Out && s.heirActs(k, q, self, omit) {
 			continue
 		}
 		if blocker < 0 || outranks(k, q, blocker) {
