@@ -1,27 +1,21 @@
 package pades
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
-	"fmt"
 	"math/big"
-	"net/http"
-	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ocsp"
 
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/trialpki"
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/tsa"
-	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // authority is a Timestamper that uses the simulated timestamp authority, and the Revocation for
@@ -56,49 +50,9 @@ func newAuthorityWith(t testing.TB, k *testKey, chain ...*x509.Certificate) *aut
 	return &authority{handler: h, key: k, chain: []*x509.Certificate{cert, k.sub}}
 }
 
-type imprint struct {
-	Algorithm pkix.AlgorithmIdentifier
-	Digest    []byte
-}
-
-type timestampRequest struct {
-	Version int
-	Imprint imprint
-	CertReq bool `asn1:"optional"`
-}
-
-type timestampResponse struct {
-	Status struct{ Status int }
-	Token  asn1.RawValue `asn1:"optional"`
-}
-
-var hashOIDs = map[crypto.Hash]asn1.ObjectIdentifier{
-	crypto.SHA256: {2, 16, 840, 1, 101, 3, 4, 2, 1},
-	crypto.SHA384: {2, 16, 840, 1, 101, 3, 4, 2, 2},
-	crypto.SHA512: {2, 16, 840, 1, 101, 3, 4, 2, 3},
-}
-
 // Timestamp implements signing.Timestamper.
 func (a *authority) Timestamp(_ context.Context, digest []byte, hash crypto.Hash) ([]byte, error) {
-	body, err := asn1.Marshal(
-		timestampRequest{1, imprint{pkix.AlgorithmIdentifier{Algorithm: hashOIDs[hash]}, digest}, true},
-	)
-	if err != nil {
-		return nil, err
-	}
-	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
-	r.Header.Set("Content-Type", "application/timestamp-query")
-	w := httptest.NewRecorder()
-	a.handler.ServeHTTP(w, r)
-	var answer timestampResponse
-	if _, err := asn1.Unmarshal(w.Body.Bytes(), &answer); err != nil {
-		return nil, signing.Errorf(signing.KindTimestamp, "no token").Because(fmt.Errorf("HTTP %d: %w", w.Code, err))
-	}
-	token := answer.Token.FullBytes
-	if a.spoil != nil {
-		token = a.spoil(token)
-	}
-	return token, nil
+	return trialpki.RequestToken(a.handler, a.spoil, digest, hash)
 }
 
 // Gather implements Revocation. It returns OCSP responses for certificates of the issuing CA, and a

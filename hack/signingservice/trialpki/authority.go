@@ -43,6 +43,12 @@ var hashOIDs = map[crypto.Hash]asn1.ObjectIdentifier{
 
 // Timestamp implements signing.Timestamper with the timestamp authority of the PKI.
 func (p *PKI) Timestamp(_ context.Context, digest []byte, hash crypto.Hash) ([]byte, error) {
+	return RequestToken(p.TSA, p.Spoil, digest, hash)
+}
+
+// RequestToken requests a timestamp from a simulated authority. spoil changes the token; nil = it
+// stays as it is.
+func RequestToken(authority http.Handler, spoil func([]byte) []byte, digest []byte, hash crypto.Hash) ([]byte, error) {
 	algorithm := pkix.AlgorithmIdentifier{Algorithm: hashOIDs[hash]}
 	body, err := asn1.Marshal(timestampRequest{1, imprint{algorithm, digest}, true})
 	if err != nil {
@@ -51,14 +57,14 @@ func (p *PKI) Timestamp(_ context.Context, digest []byte, hash crypto.Hash) ([]b
 	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/timestamp-query")
 	w := httptest.NewRecorder()
-	p.TSA.ServeHTTP(w, r)
+	authority.ServeHTTP(w, r)
 	var answer timestampResponse
 	if _, err := asn1.Unmarshal(w.Body.Bytes(), &answer); err != nil {
 		return nil, signing.Errorf(signing.KindTimestamp, "no token").Because(fmt.Errorf("HTTP %d: %w", w.Code, err))
 	}
 	token := answer.Token.FullBytes
-	if p.Spoil != nil {
-		token = p.Spoil(token)
+	if spoil != nil {
+		token = spoil(token)
 	}
 	return token, nil
 }
