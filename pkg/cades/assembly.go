@@ -68,44 +68,16 @@ func (a *assembly) sign(ctx context.Context, value []byte, level signing.Level) 
 	return a.addArchiveTimestamp(ctx)
 }
 
-// unusableToken returns the error for a token that cannot be read.
-func unusableToken(cause error) error {
-	return signing.Errorf(signing.KindTimestamp, "the timestamp authority gave an unusable token").Because(cause)
-}
-
-// token requests a timestamp over digest, and returns it in the form that a SignedData may contain.
-func (a *assembly) token(ctx context.Context, digest []byte) ([]byte, error) {
-	token, err := a.Timestamper.Timestamp(ctx, digest, a.state.hash())
-	if err != nil {
-		return nil, err
-	}
-	if token, err = cms.CanonicalToken(token); err != nil {
-		return nil, unusableToken(err)
-	}
-	return token, nil
-}
-
 // addTimestamp adds a signature-time-stamp (ETSI EN 319 122-1 5.3), and the chain of its authority
 // to chains, because level B-LT needs validation data for it too.
 func (a *assembly) addTimestamp(ctx context.Context, value []byte) error {
-	h := a.state.hash().New()
-	h.Write(value)
-	token, err := a.token(ctx, h.Sum(nil))
+	token, chain, err := cms.RequestTimestamp(ctx, a.Timestamper, value, a.state.hash(), a.chains[0]...)
 	if err != nil {
 		return err
 	}
-	t, err := cms.ParseTimestamp(token)
-	if err != nil {
-		return unusableToken(err)
-	}
-	// The issuer of an authority is often also the issuer of the signer.
-	chain := t.Chain(a.chains[0]...)
-	if chain == nil {
-		return signing.Errorf(signing.KindTimestamp, "the timestamp does not contain the certificate of its authority")
-	}
 	a.chains = append(a.chains, chain)
 	if a.signer, err = cms.AddSignerAttribute(a.signer, cms.OIDSignatureTimestamp, token); err != nil {
-		return unusableToken(err)
+		return cms.UnusableToken(err)
 	}
 	return nil
 }
@@ -148,15 +120,15 @@ func (a *assembly) addArchiveTimestamp(ctx context.Context) error {
 	if err != nil {
 		return internal("digest for archive timestamp", err)
 	}
-	token, err := a.token(ctx, digest)
+	token, err := cms.RequestToken(ctx, a.Timestamper, digest, a.state.hash())
 	if err != nil {
 		return err
 	}
 	if token, err = cms.AddUnsignedAttribute(token, cms.OIDHashIndexV3, index.Encode()); err != nil {
-		return unusableToken(err)
+		return cms.UnusableToken(err)
 	}
 	if a.signer, err = cms.AddSignerAttribute(a.signer, cms.OIDArchiveTimestampV3, token); err != nil {
-		return unusableToken(err)
+		return cms.UnusableToken(err)
 	}
 	return nil
 }

@@ -108,17 +108,8 @@ func signedAttributes(in signing.Input, c *signing.Credential, digest []byte, o 
 // accepts refuses options that are unknown, or a level for which a source is not configured. It
 // runs before any other work.
 func (f *Format) accepts(sig signing.SignatureInfo) (options, error) {
-	switch sig.Level {
-	case signing.LevelB:
-	case signing.LevelT, signing.LevelLT, signing.LevelLTA:
-		if f.Timestamper == nil {
-			return options{}, signing.Errorf(signing.KindTimestamp, "timestamps are not configured")
-		}
-		if f.Revocation == nil && sig.Level != signing.LevelT {
-			return options{}, signing.Errorf(signing.KindRevocation, "revocation data is not configured")
-		}
-	default:
-		return options{}, signing.Errorf(signing.KindInvalid, "level %q is not known", sig.Level)
+	if err := sig.Level.CheckSources(f.Timestamper != nil, f.Revocation != nil); err != nil {
+		return options{}, err
 	}
 	return parseOptions(sig)
 }

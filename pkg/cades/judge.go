@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/asn1"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,8 +44,7 @@ func (s *judged) unjudged(format string, args ...any) {
 // addError adds an error of pkg/cms to Faults or to Unjudged, because pkg/cms tells a wrong
 // signature from one that cannot be judged. The text starts with before.
 func (s *judged) addError(before string, err error) {
-	var unhandled x509.UnhandledCriticalExtension
-	if errors.Is(err, cms.ErrUnsupported) || errors.As(err, &unhandled) {
+	if cms.CannotJudge(err) {
 		s.unjudged("%s%v", before, err)
 		return
 	}

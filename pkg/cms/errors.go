@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 )
@@ -17,6 +18,13 @@ var ErrUnsupported = errors.New("not supported")
 // ErrMalformed is wrapped by errors of Parse and ParseTimestamp. The bytes do not have the expected
 // structure, or they exceed a bound.
 var ErrMalformed = errors.New("malformed")
+
+// CannotJudge reports whether an error of this package means that a signature cannot be judged, and
+// not that it is wrong.
+func CannotJudge(err error) bool {
+	var unhandled x509.UnhandledCriticalExtension
+	return errors.Is(err, ErrUnsupported) || errors.As(err, &unhandled)
+}
 
 // fault is an error of one of these kinds. Its text describes the fault completely, so the text of
 // the kind is not added.

@@ -70,17 +70,12 @@ func (a *assembly) addToken(ctx context.Context, der, value []byte) (with []byte
 	}
 	with, err = cms.AddTimestamp(der, token)
 	if err != nil {
-		return nil, false, unusableToken(err)
+		return nil, false, cms.UnusableToken(err)
 	}
 	if 2*len(with) > a.state.Reserved {
 		return der, false, nil
 	}
 	return with, true, a.addAuthority(token)
-}
-
-// unusableToken returns the error for a token that cannot be read.
-func unusableToken(cause error) error {
-	return signing.Errorf(signing.KindTimestamp, "the timestamp authority gave an unusable token").Because(cause)
 }
 
 // token requests a timestamp over digest.
@@ -97,15 +92,14 @@ func (a *assembly) token(ctx context.Context, digest []byte) ([]byte, error) {
 func (a *assembly) addAuthority(token []byte) error {
 	t, err := cms.ParseTimestamp(token)
 	if err != nil {
-		return unusableToken(err)
+		return cms.UnusableToken(err)
 	}
 	if _, err := t.Signed.Signer(); err != nil {
-		return unusableToken(err)
+		return cms.UnusableToken(err)
 	}
-	// The issuer of an authority is often also the issuer of the signer.
-	chain := t.Chain(a.chains[0]...)
-	if chain == nil {
-		return signing.Errorf(signing.KindTimestamp, "the timestamp does not contain the certificate of its authority")
+	chain, err := t.AuthorityChain(a.chains[0]...)
+	if err != nil {
+		return err
 	}
 	a.chains = append(a.chains, chain)
 	return nil

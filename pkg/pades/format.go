@@ -39,7 +39,7 @@ var _ signing.Format = (*Format)(nil)
 
 // Prepare implements signing.Format.
 func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Credential) (signing.Prepared, error) {
-	if err := f.accepts(in.Signature); err != nil {
+	if err := in.Signature.Level.CheckSources(f.Timestamper != nil, f.Revocation != nil); err != nil {
 		return signing.Prepared{}, err
 	}
 	section, err := f.signatureSection(ctx, in, c)
@@ -116,7 +116,7 @@ func (f *Format) signatureSection(
 func (f *Format) Embed(
 	ctx context.Context, in signing.Input, p signing.Prepared, value []byte,
 ) ([]byte, signing.Pieces, error) {
-	if err := f.accepts(in.Signature); err != nil {
+	if err := in.Signature.Level.CheckSources(f.Timestamper != nil, f.Revocation != nil); err != nil {
 		return nil, nil, err
 	}
 	s, err := decodeState(p.State, in.File.Size())
@@ -152,24 +152,6 @@ func (f *Format) CheckValue(p signing.Prepared, value []byte) error {
 	}
 	return signing.VerifyValue(&signing.Credential{Chain: chain[:1], Algorithm: s.Algorithm, Hash: s.hash()},
 		p.Digest, value)
-}
-
-// accepts refuses a level that is unknown, or for which a source is not configured. It runs before
-// any other work.
-func (f *Format) accepts(sig signing.SignatureInfo) error {
-	switch sig.Level {
-	case signing.LevelB:
-	case signing.LevelT, signing.LevelLT, signing.LevelLTA:
-		if f.Timestamper == nil {
-			return signing.Errorf(signing.KindTimestamp, "timestamps are not configured")
-		}
-		if f.Revocation == nil && sig.Level != signing.LevelT {
-			return signing.Errorf(signing.KindRevocation, "revocation data is not configured")
-		}
-	default:
-		return signing.Errorf(signing.KindInvalid, "level %q is not known", sig.Level)
-	}
-	return nil
 }
 
 // contentsSize returns the number of bytes to reserve for the SignedData: enough for the chain, and

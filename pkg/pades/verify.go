@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -88,8 +87,7 @@ func (v *verified) unjudged(format string, args ...any) {
 // addError adds an error of pkg/cms to Faults or to Unjudged, because pkg/cms tells a wrong
 // signature from one that cannot be judged. The text starts with before.
 func (v *verified) addError(before string, err error) {
-	var unhandled x509.UnhandledCriticalExtension
-	if errors.Is(err, cms.ErrUnsupported) || errors.As(err, &unhandled) {
+	if cms.CannotJudge(err) {
 		v.unjudged("%s%v", before, err)
 		return
 	}

@@ -114,23 +114,6 @@ func (a *augmentation) canonical(elements ...located) ([]byte, error) {
 	return all, nil
 }
 
-// unusableToken returns the error for a token that cannot be read.
-func unusableToken(cause error) error {
-	return signing.Errorf(signing.KindTimestamp, "the timestamp authority gave an unusable token").Because(cause)
-}
-
-// token requests a timestamp over a digest.
-func (a *augmentation) token(ctx context.Context, digest []byte, hash crypto.Hash) ([]byte, error) {
-	token, err := a.Timestamper.Timestamp(ctx, digest, hash)
-	if err != nil {
-		return nil, err
-	}
-	if token, err = cms.CanonicalToken(token); err != nil {
-		return nil, unusableToken(err)
-	}
-	return token, nil
-}
-
 // timestampXML returns the content of a property with a timestamp.
 func (a *augmentation) timestampXML(token []byte) string {
 	return algorithm("CanonicalizationMethod", a.state.Expected.Timestamps) + encapsulated("EncapsulatedTimeStamp", token)
@@ -148,20 +131,9 @@ func (a *augmentation) addTimestamp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h := a.state.hash().New()
-	h.Write(value)
-	token, err := a.token(ctx, h.Sum(nil), a.state.hash())
+	token, chain, err := cms.RequestTimestamp(ctx, a.Timestamper, value, a.state.hash(), a.chains[0]...)
 	if err != nil {
 		return err
-	}
-	t, err := cms.ParseTimestamp(token)
-	if err != nil {
-		return unusableToken(err)
-	}
-	// The issuer of an authority is often also the issuer of the signer.
-	chain := t.Chain(a.chains[0]...)
-	if chain == nil {
-		return signing.Errorf(signing.KindTimestamp, "the timestamp does not contain the certificate of its authority")
 	}
 	a.chains = append(a.chains, chain)
 	a.properties = append(a.properties,
@@ -262,7 +234,7 @@ func (a *augmentation) addArchiveTimestamp(ctx context.Context) error {
 		return err
 	}
 	h.Write(rest)
-	token, err := a.token(ctx, h.Sum(nil), hash)
+	token, err := cms.RequestToken(ctx, a.Timestamper, h.Sum(nil), hash)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Crede
 func (f *Format) prepare(
 	ctx context.Context, in signing.Input, c *signing.Credential, p *Profile,
 ) (signing.Prepared, error) {
-	if err := f.accepts(in.Signature); err != nil {
+	if err := in.Signature.Level.CheckSources(f.Timestamper != nil, f.Revocation != nil); err != nil {
 		return signing.Prepared{}, err
 	}
 	o, err := parseOptions(p, in.Signature.Advanced)
@@ -82,30 +82,12 @@ func (s *state) prepareLevel(level signing.Level, b blueprint) {
 	}
 }
 
-// accepts refuses a level that is unknown, or for which a source is not configured. It runs before
-// any other work.
-func (f *Format) accepts(sig signing.SignatureInfo) error {
-	switch sig.Level {
-	case signing.LevelB:
-	case signing.LevelT, signing.LevelLT, signing.LevelLTA:
-		if f.Timestamper == nil {
-			return signing.Errorf(signing.KindTimestamp, "timestamps are not configured")
-		}
-		if f.Revocation == nil && sig.Level != signing.LevelT {
-			return signing.Errorf(signing.KindRevocation, "revocation data is not configured")
-		}
-	default:
-		return signing.Errorf(signing.KindInvalid, "level %q is not known", sig.Level)
-	}
-	return nil
-}
-
 // Embed implements signing.Format. It reads the signed document once to check it. Levels above B-B
 // request timestamps and validation data at first.
 func (f *Format) Embed(
 	ctx context.Context, in signing.Input, p signing.Prepared, value []byte,
 ) ([]byte, signing.Pieces, error) {
-	if err := f.accepts(in.Signature); err != nil {
+	if err := in.Signature.Level.CheckSources(f.Timestamper != nil, f.Revocation != nil); err != nil {
 		return nil, nil, err
 	}
 	s, err := readState(p.State)
