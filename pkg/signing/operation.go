@@ -86,6 +86,9 @@ type SignatureInfo struct {
 	Location string             `json:"location,omitempty"`
 	Visible  *VisibleSignature  `json:"visible,omitempty"`
 	Advanced *AdvancedSignature `json:"advanced,omitempty"`
+	// Profile names the kind of signature that a receiver wants. It is for XAdES alone. Empty =
+	// baseline.
+	Profile string `json:"profile,omitempty"`
 	// Packaging and Existing are for CAdES alone.
 	Packaging Packaging `json:"packaging,omitempty"` // empty = Enveloping
 	Existing  Existing  `json:"existing,omitempty"`  // empty = Wrap
