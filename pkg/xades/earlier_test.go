@@ -41,7 +41,7 @@ func TestSecondSignature(t *testing.T) {
 		if last := second[bytes.LastIndex(second, []byte("<ds:SignedInfo>")):]; !bytes.Contains(last, []byte(c.want)) {
 			t.Errorf("%s: the second signature does not use %s", name, c.want)
 		}
-		all, err := Verify(t.Context(), inMemory(second))
+		all, err := Verify(t.Context(), inMemory(second), VerifyOptions{})
 		if err != nil || len(all) != 2 || all[0].Verdict != Valid || all[1].Verdict != Valid || all[0].ID == all[1].ID {
 			t.Errorf("%s: Verify = %+v, %v, want two valid signatures", name, all, err)
 		}

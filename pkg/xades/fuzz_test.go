@@ -42,7 +42,7 @@ func FuzzVerify(f *testing.F) {
 		f.Add(signed)
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		all, err := Verify(t.Context(), inMemory(doc))
+		all, err := Verify(t.Context(), inMemory(doc), VerifyOptions{})
 		if err != nil && signing.KindOf(err) == signing.KindInternal {
 			t.Errorf("error = %v, want one that says what is wrong with the document", err)
 		}

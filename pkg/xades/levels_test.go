@@ -69,7 +69,7 @@ func signLevel(
 // checkLevel checks the level and the verdict on the last signature of a document.
 func checkLevel(t *testing.T, name string, doc []byte, want signing.Level) {
 	t.Helper()
-	all, err := Verify(t.Context(), inMemory(doc))
+	all, err := Verify(t.Context(), inMemory(doc), VerifyOptions{})
 	if err != nil || len(all) == 0 {
 		t.Errorf("%s: Verify = %d signatures, %v", name, len(all), err)
 		return
@@ -204,7 +204,7 @@ func TestForeignLevels(t *testing.T) {
 			"valid B-LTA 2019-05-17 ", "valid  2019-05-17 its timestamp over references is not judged; ",
 		},
 	} {
-		all, err := Verify(t.Context(), inMemory(must(os.ReadFile(filepath.Join("testdata/dss", name)))))
+		all, err := Verify(t.Context(), inMemory(must(os.ReadFile(filepath.Join("testdata/dss", name)))), VerifyOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

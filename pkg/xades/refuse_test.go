@@ -102,7 +102,7 @@ func TestCancelled(t *testing.T) {
 	if _, err := (&Format{}).Prepare(ctx, in, testKeys()["P-256"].credential); !errors.Is(err, ctx.Err()) {
 		t.Errorf("Prepare = %v, want %v", err, ctx.Err())
 	}
-	if _, err := Verify(ctx, inMemory([]byte("<a/>"))); !errors.Is(err, ctx.Err()) {
+	if _, err := Verify(ctx, inMemory([]byte("<a/>")), VerifyOptions{}); !errors.Is(err, ctx.Err()) {
 		t.Errorf("Verify = %v, want %v", err, ctx.Err())
 	}
 }

@@ -209,6 +209,7 @@ func (j *judge) checkStamp(s *judged, t *plannedStamp) {
 		j.addError(p, err)
 		return
 	}
+	s.stampers = append(s.stampers, stamper{t, authority, p.name()})
 	weak := t.CheckAlgorithms(authority, s.evidence.Certificates...)
 	if weak != nil {
 		s.Notes = append(s.Notes, "its "+p.name()+" does not count for the level: "+weak.Error())

@@ -135,7 +135,8 @@ func TestChangedLevels(t *testing.T) {
 			t.Errorf("%s: the change did not change anything", name)
 		}
 		checkVerdict(t, name, []byte(changed), c.want, c.reason)
-		if all, err := Verify(t.Context(), inMemory([]byte(changed))); err != nil || all[0].Level != c.become {
+		all, err := Verify(t.Context(), inMemory([]byte(changed)), VerifyOptions{})
+		if err != nil || all[0].Level != c.become {
 			t.Errorf("%s: level %q, %v, want %q", name, all[0].Level, err, c.become)
 		}
 	}

@@ -23,6 +23,7 @@ type judged struct {
 	weak     string                // why a timestamp does not count for the level; empty if it counts
 	chains   [][]*x509.Certificate // of the signer and of the authorities of its timestamps
 	evidence *evidence.Set         // all validation data in the signature
+	stampers []stamper             // of the timestamps that are right
 	archives []int                 // indexes of the unsigned properties with archive timestamps
 }
 

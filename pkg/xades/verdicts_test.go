@@ -22,7 +22,7 @@ func TestVerdicts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, err := Verify(t.Context(), inMemory(doc))
+		all, err := Verify(t.Context(), inMemory(doc), VerifyOptions{})
 		if err != nil {
 			lines = append(lines, fmt.Sprintf("%s: %v", filepath.Base(path), signing.AsError(err)))
 		}

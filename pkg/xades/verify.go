@@ -14,8 +14,9 @@ import (
 // Verdict is the result of judging a signature.
 type Verdict string
 
-// The verdicts. They say whether the signature fits the document and the certificate. They do not
-// say whether the certificate is to be trusted.
+// The verdicts. They say whether the signature fits the document and the certificate, and whether
+// the certificate was valid at the time of signing. Only with VerifyOptions.Roots do they say
+// whether the certificate is to be trusted.
 const (
 	Undetermined Verdict = "cannot be judged"
 	Valid        Verdict = "valid"
@@ -46,21 +47,25 @@ type Signature struct {
 	Certificate *x509.Certificate // of the signer, as the signature names it; nil if there is none
 	SigningTime time.Time         // claimed; zero if there is none with a zone
 	Stamped     time.Time         // of the first signature timestamp; zero if there is none
-	Notes       []string          // remarks that do not make it invalid
+	// Judged is the time at which the certificate was judged: Stamped, or else SigningTime, or else
+	// the time of verification. It is zero for a signature that has another fault.
+	Judged time.Time
+	Notes  []string // remarks that do not make it invalid
 }
 
 // Verify judges all signatures of an XML document, in the order of their start tags. It reads the
 // document twice if it has signatures. The error says that the document cannot be read or is
 // refused. Verify judges signature timestamps and archive timestamps of XAdES 1.4.1, and says
-// whether validation data is there. It does not check whether certificates are trusted, were valid
-// or were revoked.
-func Verify(ctx context.Context, file signing.Sized) ([]Signature, error) {
+// whether validation data is there. It uses no network, so it does not know about a certificate
+// that was revoked later.
+func Verify(ctx context.Context, file signing.Sized, o VerifyOptions) ([]Signature, error) {
 	all, err := verify(ctx, file, newMeasurer(), func(*foundSignature) bool { return true })
 	if err != nil {
 		return nil, err
 	}
 	results := make([]Signature, len(all))
 	for i, s := range all {
+		s.judgeCertificates(o)
 		results[i] = s.Signature
 	}
 	return results, nil

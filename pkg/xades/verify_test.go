@@ -14,7 +14,7 @@ import (
 // checkVerdict checks the verdict on the only signature of a document and a part of its reason.
 func checkVerdict(t *testing.T, name string, doc []byte, want Verdict, reason string) {
 	t.Helper()
-	all, err := Verify(t.Context(), inMemory(doc))
+	all, err := Verify(t.Context(), inMemory(doc), VerifyOptions{})
 	if err != nil || len(all) != 1 {
 		t.Errorf("%s: Verify = %d signatures, %v, want one", name, len(all), err)
 		return
@@ -141,7 +141,7 @@ func TestReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := Verify(t.Context(), inMemory(signed))
+	all, err := Verify(t.Context(), inMemory(signed), VerifyOptions{})
 	if err != nil || len(all) != 1 {
 		t.Fatalf("Verify = %d signatures, %v, want one", len(all), err)
 	}
@@ -185,11 +185,12 @@ func TestHostile(t *testing.T) {
 		t.Fatal(err)
 	}
 	signature := regexp.MustCompile(`<ds:Signature .*</ds:Signature>`).FindString(string(signed))
-	_, err = Verify(t.Context(), inMemory([]byte("<a>"+strings.Repeat(signature, maxSignatures+1)+"</a>")))
+	many := "<a>" + strings.Repeat(signature, maxSignatures+1) + "</a>"
+	_, err = Verify(t.Context(), inMemory([]byte(many)), VerifyOptions{})
 	if signing.KindOf(err) != signing.KindTooComplex {
 		t.Errorf("%d signatures: error = %v, want kind %s", maxSignatures+1, err, signing.KindTooComplex)
 	}
-	all, err := Verify(t.Context(), inMemory([]byte("<a>"+strings.Repeat(signature, maxDigests)+"</a>")))
+	all, err := Verify(t.Context(), inMemory([]byte("<a>"+strings.Repeat(signature, maxDigests)+"</a>")), VerifyOptions{})
 	if err != nil || len(all) != maxDigests {
 		t.Fatalf("%d signatures: %d, %v", maxDigests, len(all), err)
 	}
