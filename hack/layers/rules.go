@@ -92,9 +92,10 @@ var rules = []rule{
 	{pkg: "cmd/proxy/...", may: []string{"pkg/...", "cmd/proxy/..."}},
 	{pkg: "cmd/controller/...",
 		may: []string{"pkg/controller/...", "pkg/config", "pkg/clientservice", "pkg/affinity", "cmd/controller/..."}},
-	// signctl also checks the audit record and the state folder of a stopped proxy.
-	{pkg: "cmd/signctl/...", may: []string{"pkg/signing", "pkg/client", "pkg/pades/...", "pkg/pdf/...", "pkg/cms",
-		"pkg/audit", "pkg/store", "cmd/signctl/..."}},
+	// signctl judges signatures of every format. It also checks the audit record and the state folder
+	// of a stopped proxy.
+	{pkg: "cmd/signctl/...", may: []string{"pkg/signing", "pkg/client", "pkg/pades/...", "pkg/xades", "pkg/cades",
+		"pkg/pdf/...", "pkg/cms", "pkg/audit", "pkg/store", "cmd/signctl/..."}},
 
 	// Tools for developers may import everything except the insides of the programs.
 	{pkg: "hack/...", may: []string{"pkg/...", "hack/..."}},
