@@ -35,6 +35,7 @@ var rules = []rule{
 	{pkg: "pkg/store/storetest", may: []string{"pkg/signing", "pkg/signing/formattest"}},
 	{pkg: "pkg/provider/providertest", may: []string{"pkg/signing"}},
 	{pkg: "pkg/keyhome/keyhometest", may: []string{"pkg/keyhome"}, bare: []string{}},
+	{pkg: "pkg/hotfolder/storagetest", may: []string{"pkg/hotfolder"}, bare: []string{}},
 
 	// Plugs import the domain and leaves, and never each other.
 	{pkg: "pkg/pades/...", may: []string{"pkg/signing", "pkg/pdf/...", "pkg/cms", "pkg/pades/...", "pkg/internal/..."}},
@@ -66,7 +67,8 @@ var rules = []rule{
 	// The ways in: REST and the hot folder.
 	{pkg: "pkg/api/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/keyhome",
 		"pkg/connlimit", "pkg/api/...", "pkg/internal/..."}},
-	{pkg: "pkg/hotfolder/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/internal/..."}},
+	{pkg: "pkg/hotfolder/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/hotfolder/...",
+		"pkg/internal/..."}},
 
 	// Helpers of the programs.
 	// The configuration embeds the settings that plugs declare. Plugs know nothing of it.
@@ -128,5 +130,6 @@ var neverLinked = map[string][]string{
 // notInProcess lists packages for tests. No program may link them.
 var notInProcess = []string{
 	module + "pkg/signing/formattest", module + "pkg/store/storetest", module + "pkg/provider/providertest",
-	module + "pkg/keyhome/keyhometest", module + "pkg/internal/servertest", module + "hack",
+	module + "pkg/keyhome/keyhometest", module + "pkg/hotfolder/storagetest",
+	module + "pkg/internal/servertest", module + "hack",
 }
