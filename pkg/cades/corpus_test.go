@@ -61,8 +61,8 @@ func TestCorpus(t *testing.T) {
 	t.Logf("%d signatures", signatures)
 }
 
-// bouncyCastle are properties of the JDK. They add a provider to the twelve of the JDK, because only
-// this one knows RSASSA-PSS by the name that the script's Bouncy Castle asks for.
+// bouncyCastle are properties of the JDK. They add a provider to the twelve of the JDK, because
+// only this one knows RSASSA-PSS by the name that the script's Bouncy Castle asks for.
 const bouncyCastle = "security.provider.13=org.bouncycastle.jce.provider.BouncyCastleProvider\n"
 
 // askScript has the script verify-cades in the folder that SIGNSTASH_VERIFY names judge a file. Its
