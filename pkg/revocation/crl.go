@@ -1,8 +1,10 @@
 package revocation
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"math/big"
@@ -12,14 +14,13 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/evidence"
 )
 
 // list is a checked CRL. It keeps the DER rather than parsed entries, because there may be a
 // hundred thousand entries, which would take several times the memory of their DER.
 type list struct {
 	der   []byte
-	scope evidence.Scope
+	scope scope
 }
 
 func (l *list) size() int { return len(l.der) }
@@ -95,11 +96,17 @@ func (g *Gatherer) checkCRL(der []byte, issuer *x509.Certificate, now time.Time)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	s, err := evidence.CheckCRL(crl, issuer)
-	if err != nil {
+	if !bytes.Equal(crl.RawIssuer, issuer.RawSubject) {
+		return nil, time.Time{}, errors.New("the CRL is from another issuer")
+	}
+	if err := crl.CheckSignatureFrom(issuer); err != nil {
 		return nil, time.Time{}, err
 	}
 	until, err := fresh(crl.ThisUpdate, crl.NextUpdate, now)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	s, err := readScope(crl)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -108,7 +115,7 @@ func (g *Gatherer) checkCRL(der []byte, issuer *x509.Certificate, now time.Time)
 
 // checkNotRevoked returns nil if the CRL covers cert and does not list it as revoked.
 func (l *list) checkNotRevoked(cert *x509.Certificate) error {
-	if err := l.scope.Covers(cert); err != nil {
+	if err := l.scope.covers(cert); err != nil {
 		return err
 	}
 	named, err := lists(l.der, cert.SerialNumber)
@@ -148,3 +155,8 @@ func lists(der []byte, serial *big.Int) (bool, error) {
 	}
 	return false, nil
 }
+
+var (
+	oidIssuingDistributionPoint = asn1.ObjectIdentifier{2, 5, 29, 28}
+	oidAuthorityKeyID           = asn1.ObjectIdentifier{2, 5, 29, 35}
+)
