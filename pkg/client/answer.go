@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,16 +39,28 @@ func (o *Operation) Ended() bool { return o.Status == StatusExecuted || o.Status
 // SignedDocument is one document of an Operation.
 type SignedDocument struct {
 	Reference     string `json:"externalReference"`
-	Name          string `json:"name"`
-	ContentType   string `json:"contentType"`
+	Name          string `json:"name"`        // as the request gave it
+	ContentType   string `json:"contentType"` // as the request gave it
 	SignStatus    string `json:"signStatus"`
 	SignError     string `json:"signError"`
 	ErrorCode     string `json:"signErrorCode"`
 	ErrorCause    string `json:"signErrorCause"`
 	ContentLength int64  `json:"contentLength"` // bytes before signing
 
+	// SignedName and SignedContentType are empty if they are Name and ContentType.
+	SignedName        string `json:"signedName"`
+	SignedContentType string `json:"signedContentType"`
+
 	// Content is the number of the signed content in the Sink, or -1 if there is no signed content.
 	Content int `json:"-"`
+}
+
+// ResultName returns the name of the signed document.
+func (d *SignedDocument) ResultName() string { return cmp.Or(d.SignedName, d.Name) }
+
+// ResultContentType returns the content type of the signed document.
+func (d *SignedDocument) ResultContentType() string {
+	return cmp.Or(d.SignedContentType, d.ContentType)
 }
 
 // Failure returns in one line why the document was not signed. It is empty if it was signed.

@@ -34,8 +34,8 @@ type bounds struct {
 }
 
 // Largest size of a signed document: growthFactor times the original plus growth bytes.
-// Certificates, revocation lists and a picture take at most growth bytes, and an incremental update
-// never doubles a document.
+// Certificates, revocation lists and a picture take at most growth bytes, and no format doubles a
+// document: PAdES appends an update, XAdES inserts an element, CAdES adds a header and a trailer.
 const (
 	growthFactor = 2
 	growth       = 64 << 20

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,7 @@ import (
 	"io"
 )
 
-// Request is a sign request. All documents are signed in the same way.
+// Request is a sign request.
 type Request struct {
 	// Reference is the caller's name for the operation. The proxy refuses a second request with the
 	// same name (409).
@@ -16,19 +17,33 @@ type Request struct {
 	Description string
 	// Key is the Idempotency-Key. With it a repeated request returns the first operation. Without it
 	// the client repeats no request whose outcome is unknown.
-	Key       string
+	Key string
+	// Signature says how the documents are signed that do not say it themselves.
 	Signature SignatureInfo
 	Documents []Document
 }
 
-// SignatureInfo says how to sign. Empty fields are left out of the request.
+// SignatureInfo says how to sign. Empty fields are left out of the request. The proxy refuses a
+// request with a field that does not fit the type.
 type SignatureInfo struct {
 	Type           string          `json:"signatureType"` // PAdES, XAdES or CAdES
 	Level          string          `json:"level,omitempty"`
 	Reason         string          `json:"reason,omitempty"`
 	Location       string          `json:"location,omitempty"`
 	ApplyTimestamp bool            `json:"applyTimestamp,omitempty"`
-	Visible        json.RawMessage `json:"visibleSignatureInfo,omitempty"` // as the API documents it
+	Visible        json.RawMessage `json:"visibleSignatureInfo,omitempty"`  // PAdES; as the API documents it
+	Profile        string          `json:"profile,omitempty"`               // XAdES
+	Advanced       *Advanced       `json:"advancedSignatureInfo,omitempty"` // XAdES
+	Packaging      string          `json:"packaging,omitempty"`             // CAdES: ENVELOPING or DETACHED
+	Existing       string          `json:"existing,omitempty"`              // CAdES: WRAP or COSIGN
+}
+
+// Advanced says where and over what a XAdES signature is made. Empty fields are left out of the
+// request.
+type Advanced struct {
+	SignatureLocation  string `json:"signatureLocation,omitempty"`
+	SignatureTransform string `json:"signatureTransform,omitempty"` // ENVELOPED, XPATH or XPATH2_FILTER
+	CanonicalTransform string `json:"canonicalTransform,omitempty"` // EXCLUSIVE or EXCLUSIVE_WITH_COMMENTS
 }
 
 // Document is one document to be signed.
@@ -37,6 +52,8 @@ type Document struct {
 	Name        string
 	ContentType string
 	Size        int64 // in bytes, of the content that Open returns
+	// Signature says how this document is signed; nil means as Request.Signature says.
+	Signature *SignatureInfo
 	// Open returns the content from its beginning. It is called again if the request is repeated.
 	Open func() (io.ReadCloser, error)
 }
@@ -58,32 +75,39 @@ func (r *Request) segments(content bool) ([]segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode request: %w", err)
 	}
-	signature, err := json.Marshal(r.Signature)
-	if err != nil {
-		return nil, fmt.Errorf("encode signature information: %w", err)
-	}
 	text := append(head[:len(head)-1], `,"documents":[`...)
 	var segs []segment
 	for i := range r.Documents {
 		d := &r.Documents[i]
-		fields, err := json.Marshal(map[string]string{
-			"externalReference": d.Reference, "name": d.Name, "contentType": d.ContentType,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("encode document %s: %w", d.Name, err)
-		}
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = append(text, `{"signatureInfo":`...)
-		text = append(text, signature...)
-		text = append(text, `,"documentRequest":`...)
-		text = append(text, fields[:len(fields)-1]...)
-		text = append(text, `,"base64Content":"`...)
+		if text, err = r.appendFields(text, d); err != nil {
+			return nil, err
+		}
 		segs = append(segs, segment{text: text}, segment{document: d})
 		text = []byte(`"}}`)
 	}
 	return append(segs, segment{text: append(text, `]}`...)}), nil
+}
+
+// appendFields appends the JSON of a document up to its content.
+func (r *Request) appendFields(text []byte, d *Document) ([]byte, error) {
+	signature, err := json.Marshal(cmp.Or(d.Signature, &r.Signature))
+	if err != nil {
+		return nil, fmt.Errorf("encode signature information of %s: %w", d.Name, err)
+	}
+	fields, err := json.Marshal(map[string]string{
+		"externalReference": d.Reference, "name": d.Name, "contentType": d.ContentType,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode document %s: %w", d.Name, err)
+	}
+	text = append(text, `{"signatureInfo":`...)
+	text = append(text, signature...)
+	text = append(text, `,"documentRequest":`...)
+	text = append(text, fields[:len(fields)-1]...)
+	return append(text, `,"base64Content":"`...), nil
 }
 
 // length returns the size of the body in bytes.
