@@ -12,11 +12,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-// fakeProxy implements the documented API. It "signs" by appending signedBy, refuses documents
-// whose content says so, and stores operations by external reference. One fakeProxy may name
-// another one as the holder of its operations.
+// fakeProxy implements the documented API. It "signs" a PDF by appending signedBy, and other
+// documents really. It refuses documents whose content says so, and stores operations by external
+// reference. One fakeProxy may name another one as the holder of its operations.
 type fakeProxy struct {
 	*httptest.Server
 	t      *testing.T
@@ -27,6 +29,7 @@ type fakeProxy struct {
 	busy     int // how many calls are still refused with 503
 	pending  int // how many more status calls answer PENDING_EXECUTION
 	syncSlow bool
+	silent   bool              // the answer does not name signed documents
 	answer   map[string]string // signed content by document name, for documents that get wrong content
 	calls    []string
 }
@@ -133,8 +136,8 @@ func (p *fakeProxy) sign(w http.ResponseWriter, r *http.Request, async bool) {
 			doc["signStatus"], doc["signError"] = "ERROR_SIGNING", "SIGN_OPERATION_INTERNAL_ERROR"
 			doc["signErrorCode"], doc["signErrorCause"] = "2.2.3", "is damaged"
 		} else {
-			doc["signStatus"] = "SIGNED"
-			signed := string(d.DocumentRequest.Base64Content) + signedBy
+			doc["signStatus"], doc["contentType"] = "SIGNED", d.DocumentRequest.ContentType
+			signed := p.signed(doc, d.DocumentRequest.Base64Content)
 			if other, ok := p.answer[d.DocumentRequest.Name]; ok {
 				signed = other
 			}
@@ -160,6 +163,31 @@ func (p *fakeProxy) sign(w http.ResponseWriter, r *http.Request, async bool) {
 	default:
 		_ = json.NewEncoder(w).Encode(op)
 	}
+}
+
+// signed returns the signed form of a content, and adds what the answer says about it to doc.
+func (p *fakeProxy) signed(doc map[string]any, content []byte) string {
+	info := doc["info"].(map[string]any)
+	kind, packaging, existing := info["signatureType"], info["packaging"], info["existing"]
+	if kind == "PAdES" {
+		return string(content) + signedBy
+	}
+	d := &signing.Document{}
+	d.Name, d.ContentType = doc["name"].(string), doc["contentType"].(string)
+	d.Signature.Type = signing.SignatureType(kind.(string))
+	if packaging != nil {
+		d.Signature.Packaging = signing.Packaging(packaging.(string))
+	}
+	if existing != nil {
+		d.Signature.Existing = signing.Existing(existing.(string))
+	}
+	if name := signing.SignedName(d); name != d.Name && !p.silent {
+		doc["signedName"] = name
+	}
+	if named := signing.SignedContentType(d); named != d.ContentType && !p.silent {
+		doc["signedContentType"] = named
+	}
+	return string(signedAs(p.t, d.Signature, content))
 }
 
 func (p *fakeProxy) keep(op *fakeOperation) {

@@ -48,9 +48,10 @@ func runStatus(ctx context.Context, args []string, s streams) error {
 const getHelp = `signctl get REF [--out DIR] [flags]
 
 Fetches the signed documents of the newest operation that has the external reference REF. Writes them to DIR,
-under the names that they have in the request. Reports each document that was not signed, with the reason, and
-then ends with exit code 1. It also reports an answer about another operation, a document that is not a PDF
-although it should be one, and a document that was written under another name.
+under the names that they have in the request. CAdES adds .p7m or .p7s. Reports each document that was not
+signed, with the reason, and then ends with exit code 1. It also reports an answer about another operation, a
+document that is not a PDF, an XML or a CMS file although it should be one, and a document that was written
+under another name.
 `
 
 func runGet(ctx context.Context, args []string, s streams) error {
@@ -95,17 +96,18 @@ func runGet(ctx context.Context, args []string, s streams) error {
 	return progress.finish()
 }
 
-// keepAll writes the contents of an answer under the names that the request gave to the documents.
+// keepAll writes the contents of an answer under the names that the proxy gives to the signed
+// documents.
 func keepAll(op *client.Operation, files *folder, progress *progress) {
 	used := map[string]bool{}
 	for i := range op.Documents {
 		d := &op.Documents[i]
-		name := safeName(d.Name, i, used)
+		name := safeName(d.ResultName(), i, used)
 		if reason := d.Failure(); reason != "" {
 			progress.failed(failure{name, reason})
 			continue
 		}
-		if err := files.check(d.Content, d.ContentType); err != nil {
+		if err := files.check(d.Content, d.ResultContentType()); err != nil {
 			progress.failed(failure{name, err.Error()})
 			continue
 		}
@@ -114,8 +116,8 @@ func keepAll(op *client.Operation, files *folder, progress *progress) {
 			progress.failed(failure{name, err.Error()})
 			continue
 		}
-		if name != d.Name {
-			progress.notice("the document named %q was written as %s", d.Name, path)
+		if name != d.ResultName() {
+			progress.notice("the document named %q was written as %s", d.ResultName(), path)
 		}
 		progress.signed(path)
 	}

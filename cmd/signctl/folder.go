@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -39,71 +37,56 @@ func (f *folder) Create(int) (io.WriteCloser, error) {
 // keep renames a content to its final name and returns its path. It replaces an existing file of
 // that name.
 func (f *folder) keep(content int, name string) (string, error) {
-	if content < 0 || content >= len(f.temp) || f.temp[content] == "" {
-		return "", errors.New("the answer contains no signed content for this document")
+	from, err := f.path(content)
+	if err != nil {
+		return "", err
 	}
 	path := filepath.Join(f.dir, name)
-	if err := os.Rename(f.temp[content], path); err != nil {
+	if err := os.Rename(from, path); err != nil {
 		return "", fmt.Errorf("rename output file: %w", err)
 	}
 	f.temp[content] = ""
 	return path, nil
 }
 
-// header is how a PDF begins. Readers search for it in the first headerWindow bytes (ISO 32000-2
-// 7.5.2, annex C of ISO 32000-1).
-const (
-	header       = "%PDF-"
-	headerWindow = 1024
-)
-
-// check returns an error if a content cannot be of its content type.
-func (f *folder) check(content int, contentType string) error {
-	if contentType != "application/pdf" || content < 0 || content >= len(f.temp) {
-		return nil
+// path returns the temporary name of a content.
+func (f *folder) path(content int) (string, error) {
+	if content < 0 || content >= len(f.temp) || f.temp[content] == "" {
+		return "", errors.New("the answer contains no signed content for this document")
 	}
-	file, err := os.Open(f.temp[content])
-	if err != nil {
-		return fmt.Errorf("read output file: %w", err)
-	}
-	defer file.Close()
-	start, err := io.ReadAll(io.LimitReader(file, headerWindow+int64(len(header))))
-	if err == nil && !bytes.Contains(start, []byte(header)) {
-		err = errors.New("the proxy sent something that is not a PDF")
-	}
-	return err
+	return f.temp[content], nil
 }
 
-// extends returns nil if a content starts with all bytes of original and adds more. This is true
-// for every PAdES signature.
-func (f *folder) extends(content int, original string) error {
-	signed, err := os.Open(f.temp[content])
+// wanted says of a content type in an answer what the content must be, and in words what it is not
+// otherwise.
+var wanted = map[string]struct {
+	content contentType
+	words   string
+}{
+	"application/pdf":             {typePDF, "a PDF"},
+	"application/xml":             {typeXML, "XML"},
+	"text/xml":                    {typeXML, "XML"},
+	"application/pkcs7-mime":      {typeCMS, "a CMS file (.p7m)"},
+	"application/pkcs7-signature": {typeCMS, "a CMS file (.p7s)"},
+}
+
+// check returns an error if a content cannot be of the content type that the answer names.
+func (f *folder) check(content int, named string) error {
+	want, known := wanted[named]
+	path, err := f.path(content)
+	if err != nil || !known {
+		return err
+	}
+	file, err := open(path)
 	if err != nil {
 		return fmt.Errorf("read output file: %w", err)
 	}
-	defer signed.Close()
-	file, err := os.Open(original)
-	if err != nil {
-		return fmt.Errorf("read %s again: %w", original, err)
-	}
 	defer file.Close()
-	got, want := bufio.NewReader(signed), bufio.NewReader(file)
-	for {
-		w, err := want.ReadByte()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("read %s again: %w", original, err)
-		}
-		if g, err := got.ReadByte(); err != nil || g != w {
-			return errors.New("the answer is another document, because it does not begin with the file's bytes")
-		}
+	got, err := contentTypeOf(file)
+	if err == nil && got != want.content {
+		err = fmt.Errorf("the proxy sent something that is not %s", want.words)
 	}
-	if _, err := got.ReadByte(); err != nil {
-		return errors.New("the answer is this file without a signature")
-	}
-	return nil
+	return err
 }
 
 // discard removes the temporary files that were not kept.

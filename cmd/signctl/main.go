@@ -25,10 +25,10 @@ const (
 
 const usage = `signctl signs documents with a signstash proxy.
 
-  signctl sign FILES... [--out DIR]   sign files and write the signed files to DIR
+  signctl sign FILES... [--out DIR]   sign PDF, XML and any other files and write the signed files to DIR
   signctl status REF                  print the operations that have this external reference
   signctl get REF [--out DIR]         fetch the signed documents of an operation
-  signctl verify FILES... [--ca FILE] check the signatures in PDF files, without network access
+  signctl verify FILES... [--ca FILE] check the signatures in PDF, XML, .p7m and .p7s files, without network access
   signctl audit verify FOLDER         check the audit record; FOLDER is the folder audit in the state folder
   signctl state check FOLDER          check the state folder of a stopped proxy, without changing it
   signctl drain status                print how far the stop of an instance is

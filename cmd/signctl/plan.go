@@ -14,9 +14,12 @@ import (
 
 // file is a file to sign.
 type file struct {
-	path string
-	name string // name in the output folder
-	size int64  // in bytes
+	path      string
+	name      string      // without folders
+	result    string      // name in the output folder, if the proxy does not say another one
+	content   contentType // of the bytes
+	signature string      // PAdES, XAdES or CAdES
+	size      int64       // in bytes
 }
 
 // failure names a file that was not signed, and the reason.
@@ -29,24 +32,38 @@ type batch struct {
 	async     bool
 }
 
-// inspect checks the files at paths. It returns a failure for each file that cannot be sent.
-func inspect(paths []string) ([]file, []failure) {
+// inspect reads what the files at paths are, and decides how they are signed. It returns a failure
+// for each file that cannot be sent.
+func inspect(paths []string, o *signatureOptions) ([]file, []failure) {
 	var files []file
 	var failed []failure
 	for _, path := range paths {
-		info, err := os.Stat(path)
-		switch {
-		case err != nil:
+		f, err := inspectFile(path, o)
+		if err != nil {
 			failed = append(failed, failure{path, cause(err)})
-		case !info.Mode().IsRegular():
-			failed = append(failed, failure{path, "is not a regular file"})
-		case info.Size() == 0:
-			failed = append(failed, failure{path, "is empty"})
-		default:
-			files = append(files, file{path, filepath.Base(path), info.Size()})
+			continue
 		}
+		files = append(files, f)
 	}
 	return files, failed
+}
+
+func inspectFile(path string, o *signatureOptions) (file, error) {
+	in, err := open(path)
+	if err != nil {
+		return file{}, err
+	}
+	defer in.Close()
+	if in.size == 0 {
+		return file{}, errors.New("is empty")
+	}
+	f := file{path: path, name: filepath.Base(path), size: in.size}
+	if f.content, err = contentTypeOf(in); err != nil {
+		return file{}, err
+	}
+	f.signature = o.typeFor(f.content)
+	f.result = o.resultName(&f)
+	return f, nil
 }
 
 // cause returns the reason of a file error without the path, because the caller prints the path
@@ -64,11 +81,11 @@ func cause(err error) string {
 func checkOutput(out string, files []file) error {
 	byName := map[string]string{}
 	for _, f := range files {
-		if other, taken := byName[f.name]; taken {
+		if other, taken := byName[f.result]; taken {
 			return usageError{fmt.Errorf("%s and %s have the same name; sign them into different folders", other, f.path)}
 		}
-		byName[f.name] = f.path
-		if sameFile(filepath.Join(out, f.name), f.path) {
+		byName[f.result] = f.path
+		if sameFile(filepath.Join(out, f.result), f.path) {
 			return usageError{fmt.Errorf("--out %s would overwrite %s", out, f.path)}
 		}
 	}
@@ -132,27 +149,13 @@ func (f *file) sent() string {
 
 // request makes the sign request of b.
 func (b *batch) request(o *signOptions) *client.Request {
-	r := &client.Request{Reference: b.reference, Key: b.reference, Description: o.description, Signature: o.signature}
+	r := &client.Request{Reference: b.reference, Key: b.reference, Description: o.description}
 	for _, f := range b.files {
 		r.Documents = append(r.Documents, client.Document{
-			Reference: f.sent(), Name: f.sent(), ContentType: contentType(o.signature.Type, f.name), Size: f.size,
-			Open: func() (io.ReadCloser, error) { return os.Open(f.path) },
+			Reference: f.sent(), Name: f.sent(), ContentType: requestType(&f), Size: f.size,
+			Signature: o.signature.infoFor(&f),
+			Open:      func() (io.ReadCloser, error) { return os.Open(f.path) },
 		})
 	}
 	return r
-}
-
-// contentType returns the content type for the request. With PAdES it is always PDF and with XAdES
-// always XML, whatever the file name says. The proxy checks the content of each document and
-// refuses wrong ones one by one. If a content type did not match the signature type, the proxy
-// would refuse the whole request.
-func contentType(signature, name string) string {
-	extension := strings.ToLower(filepath.Ext(name))
-	switch {
-	case signature == "PAdES", extension == ".pdf" && signature != "XAdES":
-		return "application/pdf"
-	case signature == "XAdES", extension == ".xml":
-		return "application/xml"
-	}
-	return "application/octet-stream"
 }

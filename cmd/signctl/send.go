@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/client"
@@ -21,6 +23,7 @@ type sender struct {
 	out      string
 	options  *signOptions
 	progress *progress
+	results  map[string]string // paths of the files by the names of their results; only read
 }
 
 func (s *sender) sendAll(ctx context.Context, batches []batch) {
@@ -59,7 +62,7 @@ func (s *sender) send(ctx context.Context, b batch) {
 		return
 	}
 	for i, f := range b.files {
-		if reason := s.keep(f, &op.Documents[i], files); reason != "" {
+		if reason := s.keep(ctx, &f, &op.Documents[i], files); reason != "" {
 			s.progress.failed(failure{f.path, reason})
 		}
 	}
@@ -117,22 +120,41 @@ func unreachable(err error) bool {
 
 // keep gives the signed content of f its name in the output folder. It returns the reason if it
 // cannot, otherwise an empty string.
-func (s *sender) keep(f file, d *client.SignedDocument, files *folder) string {
+func (s *sender) keep(ctx context.Context, f *file, d *client.SignedDocument, files *folder) string {
 	if reason := d.Failure(); reason != "" {
 		return reason
 	}
-	if d.Reference != f.sent() || d.Content < 0 {
+	if d.Reference != f.sent() {
 		return "the answer contains no signed content for this document"
 	}
-	if s.options.signature.Type == "PAdES" {
-		if err := files.extends(d.Content, f.path); err != nil {
-			return err.Error()
-		}
+	temp, err := files.path(d.Content)
+	if err == nil {
+		err = checkSigned(ctx, f, s.options.signature.infoFor(f), temp)
 	}
-	path, err := files.keep(d.Content, f.name)
+	if err != nil {
+		return err.Error()
+	}
+	name := f.resultName(d)
+	if other, taken := s.results[name]; taken && other != f.path {
+		return fmt.Sprintf("the proxy names the signed file %s, which is the name of another one", name)
+	}
+	path, err := files.keep(d.Content, name)
 	if err != nil {
 		return err.Error()
 	}
 	s.progress.signed(path)
 	return ""
+}
+
+// suffix matches what the proxy may add to the name of a file.
+var suffix = regexp.MustCompile(`^\.[a-z0-9]{1,8}$`)
+
+// resultName returns the name of the signed file: what the proxy says if it adds a suffix to the
+// name, otherwise what is expected.
+func (f *file) resultName(d *client.SignedDocument) string {
+	added, ok := strings.CutPrefix(d.SignedName, f.sent())
+	if ok && suffix.MatchString(added) {
+		return f.name + added
+	}
+	return f.result
 }

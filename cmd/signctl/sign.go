@@ -2,19 +2,20 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"time"
-
-	"github.com/signstash-proxy/signstash-proxy/pkg/client"
 )
 
 const signHelp = `signctl sign FILES... [--out DIR] [flags]
 
-Signs files and writes each signed file to DIR, under the name of the original. A few small files are sent in
-one synchronous request. Many or large files are sent in asynchronous requests of --chunk documents each.
+Signs files and writes each signed file to DIR. The content of a file decides how it is signed, unless --type
+says it: a PDF with PAdES, an XML with XAdES, every other file with CAdES. The signed file has the name of the
+original. CAdES adds .p7m, or .p7s with --packaging DETACHED. A .p7m that is co-signed keeps its name.
+
+A few small files are sent in one synchronous request. Many or large files are sent in asynchronous requests of
+--chunk documents each. A request may contain files of all types.
 
 Every request has an external reference, which is also its Idempotency-Key. To continue after an interruption,
 run the same command again with the same --reference and the same files. No file is signed twice.
@@ -29,8 +30,7 @@ type signOptions struct {
 	out, reference, description string
 	mode                        string
 	chunk                       int
-	signature                   client.SignatureInfo
-	visibleFile                 string
+	signature                   signatureOptions
 }
 
 // runSign carries out the command sign. It reports files that cannot be read and signs the others.
@@ -39,7 +39,10 @@ func runSign(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	files, failed := inspect(paths)
+	files, failed := inspect(paths, &o.signature)
+	if err := o.signature.checkUse(files); err != nil {
+		return err
+	}
 	if err := checkOutput(o.out, files); err != nil {
 		return err
 	}
@@ -51,7 +54,10 @@ func runSign(ctx context.Context, args []string, s streams) error {
 	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return fmt.Errorf("create output folder: %w", err)
 	}
-	sender := &sender{client: cl, out: o.out, options: o, progress: progress}
+	sender := &sender{client: cl, out: o.out, options: o, progress: progress, results: map[string]string{}}
+	for _, f := range files {
+		sender.results[f.result] = f.path
+	}
 	progress.failed(failed...)
 	sender.sendAll(ctx, plan(files, o))
 	return progress.finish()
@@ -68,12 +74,7 @@ func parseSign(args []string, s streams) (*signOptions, []string, error) {
 	fs.StringVar(&o.description, "description", "signed by signctl", "description of the operation")
 	fs.StringVar(&o.mode, "mode", "auto", "auto, sync or async")
 	fs.IntVar(&o.chunk, "chunk", 250, "largest number of `documents` in one request")
-	fs.StringVar(&o.signature.Type, "type", "PAdES", "PAdES, XAdES or CAdES")
-	fs.StringVar(&o.signature.Level, "level", "", "B-B, B-T, B-LT or B-LTA (default: B-B, or B-T with --timestamp)")
-	fs.StringVar(&o.signature.Reason, "reason", "", "reason that the signature states")
-	fs.StringVar(&o.signature.Location, "location", "", "place that the signature states")
-	fs.BoolVar(&o.signature.ApplyTimestamp, "timestamp", false, "add a timestamp")
-	fs.StringVar(&o.visibleFile, "visible", "", "JSON `file` with a visibleSignatureInfo object, as the API documents it")
+	o.signature.register(fs)
 	paths, err := parse(fs, args)
 	if err != nil {
 		return nil, nil, err
@@ -84,10 +85,7 @@ func parseSign(args []string, s streams) (*signOptions, []string, error) {
 	return o, paths, o.check(paths)
 }
 
-// maxVisibleFile bounds the size in bytes of the file of --visible, which may contain an image.
-const maxVisibleFile = 8 << 20
-
-// check returns an error if an option is invalid. It also reads the file of --visible.
+// check returns an error if an option is invalid.
 func (o *signOptions) check(paths []string) error {
 	switch {
 	case len(paths) == 0:
@@ -96,24 +94,6 @@ func (o *signOptions) check(paths []string) error {
 		return usageError{fmt.Errorf("--mode must be auto, sync or async, not %q", o.mode)}
 	case o.chunk < 1:
 		return usageError{errors.New("--chunk must be at least 1")}
-	case o.visibleFile == "":
-		return nil
 	}
-	info, err := os.Stat(o.visibleFile)
-	if err != nil {
-		return usageError{fmt.Errorf("--visible: %w", err)}
-	}
-	if info.Size() > maxVisibleFile {
-		return usageError{fmt.Errorf("--visible: %s is larger than %d MiB", o.visibleFile, maxVisibleFile>>20)}
-	}
-	text, err := os.ReadFile(o.visibleFile)
-	if err != nil {
-		return usageError{fmt.Errorf("--visible: %w", err)}
-	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(text, &object); err != nil {
-		return usageError{fmt.Errorf("--visible: %s is not a JSON object: %w", o.visibleFile, err)}
-	}
-	o.signature.Visible = text
-	return nil
+	return o.signature.check()
 }

@@ -71,13 +71,13 @@ func wantFiles(t *testing.T, dir string, want map[string]string) {
 
 func TestSignFewInOneSyncRequest(t *testing.T) {
 	p := newFakeProxy(t)
-	paths := write(t, map[string]string{"a.pdf": "A", "b.pdf": "B"})
+	paths := write(t, map[string]string{"a.pdf": "%PDF-A", "b.pdf": "%PDF-B"})
 	out := filepath.Join(t.TempDir(), "new", "signed")
 	r := signctl(t, p.URL, append([]string{"sign", "--reason", "why"}, append(paths, "--out", out)...)...)
 	if r.code != exitOK {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}
-	wantFiles(t, out, map[string]string{"a.pdf": "A" + signedBy, "b.pdf": "B" + signedBy})
+	wantFiles(t, out, map[string]string{"a.pdf": "%PDF-A" + signedBy, "b.pdf": "%PDF-B" + signedBy})
 	if p.count("POST document/sign/base64/") != 1 || p.count("GET") != 0 {
 		t.Errorf("calls were %q, want one synchronous request", p.calls)
 	}
@@ -93,7 +93,7 @@ func TestSignFewInOneSyncRequest(t *testing.T) {
 // keeps its name.
 func TestSignNameThatIsNoText(t *testing.T) {
 	p := newFakeProxy(t)
-	names := map[string]string{"fatura_n\xba1.pdf": "A", "fatura_n\xbb1.pdf": "B", "ação�.pdf": "C"}
+	names := map[string]string{"fatura_n\xba1.pdf": "%PDF-A", "fatura_n\xbb1.pdf": "%PDF-B", "ação�.pdf": "%PDF-C"}
 	out, want := filepath.Join(t.TempDir(), "signed"), map[string]string{}
 	for name, content := range names {
 		want[name] = content + signedBy
@@ -119,7 +119,7 @@ func TestSignManyInAsyncChunks(t *testing.T) {
 	contents, want := map[string]string{}, map[string]string{}
 	for i := range 105 {
 		name := fmt.Sprintf("%03d.pdf", i)
-		contents[name] = "content " + name
+		contents[name] = "%PDF-content " + name
 		want[name] = contents[name] + signedBy
 	}
 	out := t.TempDir()
@@ -139,7 +139,7 @@ func TestSignManyInAsyncChunks(t *testing.T) {
 
 func TestSignNamesEachFailure(t *testing.T) {
 	p := newFakeProxy(t)
-	paths := write(t, map[string]string{"good.pdf": "G", "bad.pdf": "broken", "empty.pdf": ""})
+	paths := write(t, map[string]string{"good.pdf": "%PDF-G", "bad.pdf": "%PDF-broken", "empty.pdf": ""})
 	out := t.TempDir()
 	folder := t.TempDir()
 	args := append([]string{"sign", "--out", out}, append(paths, "missing.pdf", folder)...)
@@ -147,7 +147,7 @@ func TestSignNamesEachFailure(t *testing.T) {
 	if r.code != exitFailed {
 		t.Errorf("exit code %d, want %d", r.code, exitFailed)
 	}
-	wantFiles(t, out, map[string]string{"good.pdf": "G" + signedBy})
+	wantFiles(t, out, map[string]string{"good.pdf": "%PDF-G" + signedBy})
 	for _, want := range []string{
 		"FAILED missing.pdf: no such file or directory",
 		"FAILED " + folder + ": is not a regular file",
@@ -166,11 +166,11 @@ func TestSignFollowsHostAndPort(t *testing.T) {
 	front.holder = holder
 	out := t.TempDir()
 	r := signctl(t, front.URL,
-		append([]string{"sign", "--mode", "async", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+		append([]string{"sign", "--mode", "async", "--out", out}, write(t, map[string]string{"a.pdf": "%PDF-A"})...)...)
 	if r.code != exitOK {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}
-	wantFiles(t, out, map[string]string{"a.pdf": "A" + signedBy})
+	wantFiles(t, out, map[string]string{"a.pdf": "%PDF-A" + signedBy})
 	if front.count("GET") != 0 || holder.count("GET") < 2 {
 		t.Errorf("front was asked %q, holder %q; want status and detail at the holder", front.calls, holder.calls)
 	}
@@ -187,23 +187,23 @@ func TestSignFallsBack(t *testing.T) {
 		{
 			"externalReference": "a.pdf",
 			"signStatus":        "SIGNED",
-			"signedContent":     base64.StdEncoding.EncodeToString([]byte("A" + signedBy)),
+			"signedContent":     base64.StdEncoding.EncodeToString([]byte("%PDF-A" + signedBy)),
 		},
 	}}
 	out := t.TempDir()
 	args := []string{"sign", "--mode", "async", "--patience", "1ms", "--reference", "ref", "--out", out}
-	r := signctl(t, p.URL, append(args, write(t, map[string]string{"a.pdf": "A"})...)...)
+	r := signctl(t, p.URL, append(args, write(t, map[string]string{"a.pdf": "%PDF-A"})...)...)
 	if r.code != exitOK || !strings.Contains(r.err, "is unreachable") {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}
-	wantFiles(t, out, map[string]string{"a.pdf": "A" + signedBy})
+	wantFiles(t, out, map[string]string{"a.pdf": "%PDF-A" + signedBy})
 }
 
 func TestSignTriesAgainWhenBusy(t *testing.T) {
 	p := newFakeProxy(t)
 	p.busy = 1
 	out := t.TempDir()
-	r := signctl(t, p.URL, append([]string{"sign", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+	r := signctl(t, p.URL, append([]string{"sign", "--out", out}, write(t, map[string]string{"a.pdf": "%PDF-A"})...)...)
 	if r.code != exitOK || !strings.Contains(r.err, "retrying in 1s") {
 		t.Errorf("exit code %d\n%s", r.code, r.err)
 	}
@@ -215,11 +215,11 @@ func TestSignWaitsAfterSlowSync(t *testing.T) {
 	p := newFakeProxy(t)
 	p.syncSlow, p.pending = true, 1
 	out := t.TempDir()
-	r := signctl(t, p.URL, append([]string{"sign", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+	r := signctl(t, p.URL, append([]string{"sign", "--out", out}, write(t, map[string]string{"a.pdf": "%PDF-A"})...)...)
 	if r.code != exitOK {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}
-	wantFiles(t, out, map[string]string{"a.pdf": "A" + signedBy})
+	wantFiles(t, out, map[string]string{"a.pdf": "%PDF-A" + signedBy})
 }
 
 func TestSignPassesVisibleSignatureOn(t *testing.T) {
@@ -240,7 +240,7 @@ func TestSignPassesVisibleSignatureOn(t *testing.T) {
 		"--out",
 		t.TempDir(),
 	}
-	if r := signctl(t, p.URL, append(args, write(t, map[string]string{"a.pdf": "A"})...)...); r.code != exitOK {
+	if r := signctl(t, p.URL, append(args, write(t, map[string]string{"a.pdf": "%PDF-A"})...)...); r.code != exitOK {
 		t.Fatalf("exit code %d\n%s", r.code, r.err)
 	}
 	got := fmt.Sprint(p.ops["r"].Documents[0]["info"])
@@ -317,13 +317,13 @@ func TestGetNamesWhatWasNotAskedFor(t *testing.T) {
 // writes none of them.
 func TestSignRefusesAnotherDocument(t *testing.T) {
 	for content, says := range map[string]string{
-		"B" + signedBy: "does not begin with the file's bytes", "A": "without a signature", "": "does not begin",
+		"%PDF-B" + signedBy: "does not begin with the file's bytes", "%PDF-A": "without a signature", "": "does not begin",
 	} {
 		p := newFakeProxy(t)
 		p.syncSlow = true
 		p.answer = map[string]string{"a.pdf": content}
 		out := t.TempDir()
-		r := signctl(t, p.URL, append([]string{"sign", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+		r := signctl(t, p.URL, append([]string{"sign", "--out", out}, write(t, map[string]string{"a.pdf": "%PDF-A"})...)...)
 		if r.code != exitFailed || !strings.Contains(r.err, says) {
 			t.Errorf("answer %q: sign ended with %d and printed %s; want %q", content, r.code, r.err, says)
 		}
@@ -379,8 +379,8 @@ func TestGetOfPendingOperation(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	files := write(t, map[string]string{"a.pdf": "A", "v.json": "[1]"})
-	other := write(t, map[string]string{"a.pdf": "B"})
+	files := write(t, map[string]string{"a.pdf": "%PDF-A", "v.json": "[1]"})
+	other := write(t, map[string]string{"a.pdf": "%PDF-B"})
 	tests := []struct {
 		name string
 		args []string
@@ -471,9 +471,10 @@ func TestVerifyFile(t *testing.T) {
 	}
 }
 
+// TestPrintReport prints a report with everything that it may have.
 func TestPrintReport(t *testing.T) {
 	var out bytes.Buffer
-	printReport(&out, "a.pdf", &pades.Report{Size: 100, Signatures: []pades.SignatureReport{
+	reportOfPDF(&pades.Report{Size: 100, Signatures: []pades.SignatureReport{
 		{
 			Field:    "S\x1b[2J",
 			Level:    "B-T",
@@ -483,7 +484,7 @@ func TestPrintReport(t *testing.T) {
 			Notes:    []string{"n"},
 		},
 		{Field: "T", Timestamp: true, End: 100, Whole: true},
-	}})
+	}}).print(&out, "a.pdf")
 	want := `a.pdf: NOT VALID
   1 signature "S\x1b[2J": NOT VALID, PAdES B-T
     covers   the first 50 of 100 bytes
@@ -494,7 +495,7 @@ func TestPrintReport(t *testing.T) {
     covers   the whole file
 `
 	if out.String() != want {
-		t.Errorf("printReport wrote %q, want %q", out.String(), want)
+		t.Errorf("print wrote %q, want %q", out.String(), want)
 	}
 }
 
@@ -507,24 +508,9 @@ func TestProxyOutOfReach(t *testing.T) {
 	l.Close()
 	out := t.TempDir()
 	r := signctl(t, url,
-		append([]string{"sign", "--patience", "1ms", "--out", out}, write(t, map[string]string{"a.pdf": "A"})...)...)
+		append([]string{"sign", "--patience", "1ms", "--out", out}, write(t, map[string]string{"a.pdf": "%PDF-A"})...)...)
 	if r.code != exitFailed || !strings.Contains(r.err, "a.pdf: ") || !strings.Contains(r.err, "connection refused") {
 		t.Errorf("ended with %d and printed %q", r.code, r.err)
 	}
 	wantFiles(t, out, nil)
-}
-
-// One file of another kind must not make the proxy refuse the whole request.
-func TestContentType(t *testing.T) {
-	for _, c := range [][3]string{
-		{"PAdES", "a.pdf", "application/pdf"}, {"PAdES", "a.PDF", "application/pdf"},
-		{"PAdES", "notes.txt", "application/pdf"}, {"PAdES", "a", "application/pdf"},
-		{"XAdES", "a.xml", "application/xml"}, {"XAdES", "a.pdf", "application/xml"},
-		{"CAdES", "a.pdf", "application/pdf"}, {"CAdES", "a.xml", "application/xml"},
-		{"CAdES", "a.zip", "application/octet-stream"},
-	} {
-		if got := contentType(c[0], c[1]); got != c[2] {
-			t.Errorf("contentType(%s, %s) = %s, want %s", c[0], c[1], got, c[2])
-		}
-	}
 }

@@ -5,25 +5,23 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
-	"time"
-	"unicode"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
-const verifyHelp = `signctl verify FILES... [--ca FILE]
+const verifyHelp = `signctl verify FILES... [--ca FILE] [--content FILE]
 
-Checks the signatures in PDF files. For each signature it prints whether it is valid, its level, what it
-covers, and what was changed after it. It does not use the network, so it does not see a later revocation.
-Without --ca it does not check whether a certificate is trusted.
+Checks the signatures in PDF files (PAdES), in XML files (XAdES) and in CMS files (CAdES: .p7m and .p7s in DER,
+BER, PEM or base64). The content of a file decides what it is, not its name. For each signature the command
+prints whether it is valid, its level, what it covers, and what was changed after it. It does not use the
+network, so it does not see a later revocation. Without --ca it does not check whether a certificate is trusted.
+
+A detached signature (.p7s) does not contain the signed file. That file is the one that --content names,
+otherwise the file of the same name without .p7s: invoice.xml for invoice.xml.p7s.
 
 NOT VALID means that a signature is wrong, or that the document was changed after it was signed. CANNOT BE
-JUDGED means that this program does not support the form, the algorithm or the certificate of a signature.
-Such a signature may be valid.
+JUDGED means that this program does not support the form, the algorithm or the certificate of a signature, or
+that the signed file is missing. Such a signature may be valid.
 
 A certificate is checked at the time of signing. The line "judged" shows which time this is: the time of the
 timestamp if there is one, otherwise the time that the signer claims (without proof), otherwise the current
@@ -33,33 +31,43 @@ count.
 The exit code is 0 only if every file has a signature and all signatures are valid.
 `
 
+// verifyRules are what the command line says about how to judge.
+type verifyRules struct {
+	roots   *x509.CertPool // nil = trust is not judged
+	content string         // path of the content of a detached signature; empty = the default
+}
+
 func runVerify(ctx context.Context, args []string, s streams) error {
 	fs := newFlags("verify", verifyHelp, s)
 	caFile := fs.String("ca", "", "PEM `file` of the certificate authorities to trust, for signers and for timestamps")
+	var rules verifyRules
+	fs.StringVar(&rules.content, "content", "", "signed `file` of a detached signature (.p7s)")
 	paths, err := parse(fs, args)
 	if err != nil {
 		return err
 	}
-	if len(paths) == 0 {
+	switch {
+	case len(paths) == 0:
 		return usageError{errors.New("no files")}
+	case len(paths) > 1 && rules.content != "":
+		return usageError{errors.New("--content belongs to one signature, so only one file can be checked with it")}
 	}
-	var options pades.VerifyOptions
 	if *caFile != "" {
-		options.Roots = x509.NewCertPool()
-		if err := addTrusted(options.Roots, *caFile); err != nil {
+		rules.roots = x509.NewCertPool()
+		if err := addTrusted(rules.roots, *caFile); err != nil {
 			return err
 		}
 	}
 	bad := false
 	for _, path := range paths {
-		report, err := verifyFile(ctx, path, options)
+		report, err := verifyFile(ctx, path, rules)
 		if err != nil {
 			bad = true
 			fmt.Fprintf(s.err, "FAILED %s: %s\n", printable(path), printable(reason(err)))
 			continue
 		}
-		bad = bad || !report.Valid()
-		printReport(s.out, path, report)
+		bad = bad || report.verdict() != valid
+		report.print(s.out, path)
 	}
 	if bad {
 		return errReported
@@ -67,17 +75,36 @@ func runVerify(ctx context.Context, args []string, s streams) error {
 	return nil
 }
 
-func verifyFile(ctx context.Context, path string, options pades.VerifyOptions) (*pades.Report, error) {
-	f, err := os.Open(path)
+// judges judges the signatures of a file by its content type.
+var judges = map[contentType]func(context.Context, openFile, verifyRules) (*fileReport, error){
+	typePDF: judgePDF, typeXML: judgeXML, typeCMS: judgeCMS,
+}
+
+// verifyFile judges the signatures of one file. The error says why the file has none that could be
+// judged: it is of another type, damaged, or cannot be read.
+func verifyFile(ctx context.Context, path string, rules verifyRules) (*fileReport, error) {
+	f, err := open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	content, err := contentTypeOf(f)
 	if err != nil {
 		return nil, err
 	}
-	return pades.Verify(ctx, f, info.Size(), options)
+	judge, ok := judges[content]
+	if !ok {
+		return nil, errors.New("the file is not a PDF, an XML or a CMS file (.p7m, .p7s)")
+	}
+	if rules.content != "" && content != typeCMS {
+		return nil, errors.New("--content is only for detached signatures (.p7s)")
+	}
+	report, err := judge(ctx, f, rules)
+	switch signing.KindOf(err) {
+	case signing.KindUnsupported, signing.KindTooComplex, signing.KindEncrypted:
+		return &fileReport{unjudged: reason(err)}, nil
+	}
+	return report, err
 }
 
 // reason returns the text of an error for a person. It is the detail of a domain error if there is
@@ -88,73 +115,4 @@ func reason(err error) string {
 		return e.Detail
 	}
 	return cause(err)
-}
-
-// verdicts maps each verdict to words for a person.
-var verdicts = map[pades.Verdict]string{
-	pades.Unsigned: "not signed", pades.Good: "valid",
-	pades.CannotBeJudged: "CANNOT BE JUDGED", pades.Broken: "NOT VALID",
-}
-
-// timeSources says in words where the time comes from at which a certificate is judged. OwnTime is
-// for the certificate of a timestamp authority: the timestamp itself names the time.
-var timeSources = map[pades.TimeSource]string{
-	pades.OwnTime: "its own time", pades.StampedTime: "the time of its timestamp",
-	pades.ClaimedTime: "the time that the signer claims", pades.VerifyTime: "now, because it names no time",
-}
-
-func printReport(w io.Writer, path string, r *pades.Report) {
-	fmt.Fprintf(w, "%s: %s\n", printable(path), verdicts[r.Verdict()])
-	for i := range r.Signatures {
-		printSignature(w, i+1, &r.Signatures[i], r.Size)
-	}
-}
-
-func printSignature(w io.Writer, number int, s *pades.SignatureReport, size int64) {
-	verdict, kind := verdicts[s.Verdict()], "signature"
-	if s.Timestamp {
-		kind = "document timestamp"
-	}
-	fmt.Fprintf(w, "  %d %s %q: %s", number, kind, s.Field, verdict)
-	if s.Level != "" {
-		fmt.Fprintf(w, ", PAdES %s", s.Level)
-	}
-	fmt.Fprintln(w)
-	if s.Certificate != nil {
-		fmt.Fprintf(w, "    by       %s\n    issuer   %s\n",
-			printable(s.Certificate.Subject.String()), printable(s.Certificate.Issuer.String()))
-	}
-	if !s.Claimed.IsZero() {
-		fmt.Fprintf(w, "    claimed  %s\n", s.Claimed.Format(time.RFC3339))
-	}
-	if !s.Stamped.IsZero() {
-		fmt.Fprintf(w, "    stamped  %s\n", s.Stamped.Format(time.RFC3339))
-	}
-	if s.JudgedBy != pades.NoTime {
-		fmt.Fprintf(w, "    judged   %s, %s\n", s.Judged.UTC().Format(time.RFC3339), timeSources[s.JudgedBy])
-	}
-	if s.Whole {
-		fmt.Fprintf(w, "    covers   the whole file\n")
-	} else {
-		fmt.Fprintf(w, "    covers   the first %d of %d bytes\n", s.End, size)
-	}
-	for _, group := range []struct {
-		word  string
-		lines []string
-	}{{"FAULT", s.Faults}, {"UNKNOWN", s.Unjudged}, {"TAMPERED", s.Tampered}, {"changed", s.Changes}, {"note", s.Notes}} {
-		for _, line := range group.lines {
-			fmt.Fprintf(w, "    %-8s %s\n", group.word, printable(line))
-		}
-	}
-}
-
-// printable replaces control characters by question marks. A file could use them to manipulate the
-// terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
 }

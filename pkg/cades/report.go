@@ -13,7 +13,6 @@ type Verdict string
 
 // The verdicts.
 const (
-	Unsigned     Verdict = "not signed" // of a file without signatures
 	Undetermined Verdict = "cannot be judged"
 	Valid        Verdict = "valid"
 	Invalid      Verdict = "not valid"
@@ -37,13 +36,13 @@ type Report struct {
 	Signatures  []Signature
 }
 
-// Verdict returns Invalid if a signature is not valid, or else Undetermined if one cannot be
-// judged. It returns Unsigned if there is no signature.
+// Verdict returns Invalid if a signature is not valid, or else Undetermined if one cannot be judged
+// or if there is none.
 func (r *Report) Verdict() Verdict {
-	if len(r.Signatures) == 0 {
-		return Unsigned
-	}
 	verdict := Valid
+	if len(r.Signatures) == 0 {
+		verdict = Undetermined
+	}
 	for i := range r.Signatures {
 		switch r.Signatures[i].Verdict() {
 		case Invalid:

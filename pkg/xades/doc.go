@@ -7,5 +7,6 @@
 // of a document. Format uses it on every document that it signed. Signer and verifier have only the
 // tokenizer and canonicalizer of pkg/xmlc14n and the names of algorithms in common.
 //
-// Profiles other than "baseline" do not exist yet.
+// The proxy does not use this package yet: its API answers 400 for XAdES. Profiles other than
+// "baseline" do not exist yet.
 package xades

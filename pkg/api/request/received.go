@@ -30,9 +30,6 @@ type document struct {
 	level                    string
 	reason                   string
 	location                 string
-	profile                  string
-	packaging                string
-	existing                 string
 	applyTimestamp           bool
 	visible                  *signing.VisibleSignature
 	advanced                 *signing.AdvancedSignature

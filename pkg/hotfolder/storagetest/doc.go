@@ -1,4 +1,0 @@
-// Package storagetest is the conformance suite of hotfolder.Storage.
-//
-// It is for tests only.
-package storagetest
