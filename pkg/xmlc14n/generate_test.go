@@ -17,14 +17,23 @@ type generator struct {
 	// scopes holds the prefixes that are declared, for each open element.
 	scopes []map[string]string
 	bases  bool // use xml:base
+	deep   bool // nest deeper than other documents
+	long   bool // write texts and tags that do not fit into the window
+	empty  bool // use what the JDK gets wrong
 }
 
-// generate returns the text of a document and the number of its elements. The document avoids two
+// generate returns the text of a document and the number of its elements. The document avoids three
 // things in which one judge deviates from the recommendations and the other does not:
-//   - The JDK forgets what follows a root element without content. So the root has text.
+//   - The JDK forgets what follows a root element without content. So the root has text in the
+//     documents that the JDK sees.
+//   - The JDK declares the prefix xml in exclusive forms of an element named with it. So documents
+//     that it sees have no such element.
 //   - libxml2 replaces "&amp;" in a namespace name by "&#38;". No namespace name has it.
 func generate(seed uint64) (string, int) {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 16)), bases: seed%4 == 0}
+	g := &generator{
+		Rand: rand.New(rand.NewPCG(seed, 16)), bases: seed%4 == 0, deep: seed%7 == 0, long: seed%101 == 0,
+		empty: seed%everyJDK != 0,
+	}
 	g.scopes = []map[string]string{{"": ""}}
 	g.misc()
 	g.element(0)
@@ -64,7 +73,7 @@ func (g *generator) instruction() {
 	g.write(
 		"<?",
 		g.pick("pi", "xml-stylesheet", "é"),
-		g.pick("", " ", " a=\"b\"", "\r\n \t x\r\ny ", " ?", " <&>", " x  "),
+		g.pick("", " ", " a=\"b\"", "\r\n \t x\r\ny ", " ?", " <&>", " x  ", " ]]>", " --", " ??", " &#10;"),
 		"?>",
 	)
 }
@@ -77,15 +86,17 @@ func (g *generator) declarations() map[string]string {
 	}
 	here := map[string]bool{}
 	for g.chance(45) {
-		p := g.pick("", "a", "b", "ab", "ds")
+		p := g.pick("", "a", "b", "ab", "ds", "A", "é", "_.-1", "xm", "xml")
 		if here[p] {
 			continue
 		}
 		here[p] = true
-		u := g.pick("urn:a", "urn:b", "http://c.example/", "urn:a:b", "urn:ab")
+		u := g.pick("urn:a", "urn:b", "http://c.example/", "urn:a:b", "urn:ab", "URN:A", "http://c.example/%7E?q=1#f")
 		switch {
 		case p == "ds":
 			u = signatureNamespace
+		case p == "xml":
+			u = xmlNamespace
 		case p == "" && g.chance(40):
 			u = ""
 		}
@@ -106,8 +117,11 @@ func (g *generator) attribute(name, value string) {
 
 // name returns a qualified name with a declared prefix.
 func (g *generator) name(in map[string]string, attribute bool) (name, expanded string) {
-	local := g.pick("x", "y", "z", "Signature", "é1", "x.y-z", "_")
-	p := g.pick("", "", "a", "b", "ab", "ds")
+	local := g.pick("x", "y", "z", "Signature", "é1", "x.y-z", "_", "X", "xmlns1", "ΩΩ")
+	p := g.pick("", "", "a", "b", "ab", "ds", "A", "é", "_.-1", "xm")
+	if !attribute && g.empty && g.chance(2) {
+		return "xml:" + local, xmlNamespace + " " + local
+	}
 	u, ok := in[p]
 	if p == "" || !ok {
 		if attribute {
@@ -122,7 +136,11 @@ func (g *generator) value() string {
 	var b strings.Builder
 	for g.chance(60) {
 		b.WriteString(g.pick("v", "a b", "\n", "\t", "\r\n", "\r", "&amp;", "&lt;", ">", "&gt;", "&quot;", "&apos;", "&#10;",
-			"&#xD;", "&#9;", "é", "€", "&#x20AC;", "&#128512;", "  ", "]]>", "&#34;", "&#xE9;"))
+			"&#xD;", "&#9;", "é", "€", "&#x20AC;", "&#128512;", "  ", "]]>", "&#34;", "&#xE9;", "&#x000000A;", "&#0013;",
+			"&#32;", "\u0085", "&#x85;", "\u2028", "\u00A0", "&#xFFFD;", "&#x10FFFF;", "/>", "?>", "-->"))
+	}
+	if g.long && g.chance(10) {
+		b.WriteString(strings.Repeat(g.pick("v", "a b\n", "é", "&lt;"), 1+g.IntN(40_000)))
 	}
 	return b.String()
 }
@@ -157,10 +175,14 @@ func (g *generator) text() {
 					"]] >",
 					"]]",
 					"\t",
-					"a longer text of some twenty bytes",
+					"a longer text of some twenty bytes", "&#x0000D;", "&#10;", "\u0085", "\u2028", "&#x85;", "&apos;", "&#38;#38;",
+					"&#x10FFFF;", "\uFFFD", "'\t\n\r\n\r\r\n", "<?a?><?b?>", "<!----><!---->", "<![CDATA[]]>",
 				),
 			)
 			g.write(" ") // "]]" and ">" must not meet
+			if g.long && g.chance(10) {
+				g.write(strings.Repeat(g.pick("x", "text ", "é", "\r\n", "&amp;", "€"), 1+g.IntN(40_000)))
+			}
 		}
 	}
 }
@@ -188,15 +210,15 @@ func (g *generator) element(depth int) {
 		g.write(declarations)
 	}
 	g.write(g.pick("", "", "", " ", "\n"))
-	if depth > 0 && g.chance(20) {
+	if (depth > 0 || g.empty) && g.chance(20) {
 		g.write("/>")
 	} else {
 		g.write(">")
-		if depth == 0 {
+		if depth == 0 && !g.empty {
 			g.write("root")
 		}
 		g.text()
-		for depth < 6 && g.chance(55) {
+		for depth < 6 && g.chance(55) || g.deep && depth < 60 && g.chance(96) && g.elements < 200 {
 			g.element(depth + 1)
 			g.text()
 		}
