@@ -12,6 +12,7 @@ import (
 type foundSignature struct {
 	start, end int64 // offsets in the document
 	depth      int
+	around     *foundSignature // the innermost one that contains it, or nil
 	id         string
 	fault      string // why its structure is wrong; empty if it is not
 	counts     map[string]int
@@ -30,6 +31,7 @@ type foundSignature struct {
 	values       int              // certificates, OCSP responses and CRLs in them
 	stamps       int              // timestamps in them
 	target       string           // of QualifyingProperties
+	targets      bool             // QualifyingProperties has a target
 	properties   int64            // offset of SignedProperties
 	signingTime  string
 	certificate  []certificateDigest // of SigningCertificate or SigningCertificateV2, the signer first
@@ -47,9 +49,10 @@ func (s *foundSignature) isObject(e *element) bool {
 
 // foundObject is a ds:Object.
 type foundObject struct {
-	start      int64
+	start, end int64
 	id         string
 	properties bool // it contains the qualifying properties
+	children   int  // elements
 }
 
 // foundReference is a ds:Reference.
@@ -59,6 +62,7 @@ type foundReference struct {
 	transforms    []*algorithmUse
 	digestMethod  string
 	digestValue   string
+	digestUnknown bool // the digest method has parameters that are not understood
 	digestMethods int
 	digestValues  int
 }
@@ -133,16 +137,15 @@ func (c *collector) addText(t *xmlc14n.Token) {
 
 func (c *collector) start(t *xmlc14n.Token) {
 	if t.Is(dsNamespace, "Signature") {
+		var around *foundSignature
 		if n := len(c.open); n > 0 {
-			c.open[n-1].signature.unknown(c.open[n-1].path)
-			if c.open[n-1].path == pProperty {
-				c.property(c.open[n-1].signature, "", t)
-			}
+			around = c.open[n-1].signature
+			c.child(c.open[n-1], "", t)
 		}
 		id, _ := t.Attr("", "Id")
 		s := &foundSignature{
-			start: t.Start(), depth: t.Depth, id: string(id), counts: map[string]int{}, signedInfo: -1, properties: -1,
-			signatureValue: -1, keyInfo: -1,
+			start: t.Start(), depth: t.Depth, around: around, id: string(id), counts: map[string]int{}, signedInfo: -1,
+			properties: -1, signatureValue: -1, keyInfo: -1,
 		}
 		if len(c.found) < maxSignatures {
 			c.found = append(c.found, s)
@@ -157,17 +160,29 @@ func (c *collector) start(t *xmlc14n.Token) {
 	}
 	outer := c.open[len(c.open)-1]
 	path := c.path(outer.path, t)
-	if outer.path == pProperty {
-		c.property(outer.signature, path, t)
-	}
+	c.child(outer, path, t)
 	c.open = append(c.open, frame{outer.signature, path})
-	c.text = c.text[:0] // fields have no elements, only text
 	if path == "" {
-		outer.signature.unknown(outer.path)
 		return
 	}
 	outer.signature.counts[path]++
 	c.visit(outer.signature, path, t)
+}
+
+// child takes the start of an element with the path, or "" if it is not understood, below an open
+// element.
+func (c *collector) child(outer frame, path string, t *xmlc14n.Token) {
+	c.text = c.text[:0] // fields have no elements, only text
+	s := outer.signature
+	switch outer.path {
+	case pProperty:
+		c.property(s, path, t)
+	case pObject:
+		s.objects[len(s.objects)-1].children++
+	}
+	if path == "" {
+		s.unknown(outer.path)
+	}
 }
 
 // path returns the path of an element below an element with the path, or "" if it does not matter.
@@ -190,6 +205,8 @@ func (s *foundSignature) unknown(path string) {
 		s.canonicalization.unknown = true
 	case pMethod:
 		s.method.unknown = true
+	case pHash:
+		s.last().digestUnknown = true
 	case pStamp, pArchive, pStamp + stampForm, pArchive + stampForm:
 		s.property().unknown = true
 	default:
@@ -245,10 +262,11 @@ func (c *collector) visit(s *foundSignature, path string, t *xmlc14n.Token) {
 		s.objects = append(s.objects, foundObject{start: t.Start(), id: attr("Id")})
 	case pQualifying:
 		s.target = attr("Target")
+		_, s.targets = t.Attr("", "Target")
 		s.objects[len(s.objects)-1].properties = true
 	case pProperties:
 		s.properties = t.Start()
-	case pV1 + certHash, pV2 + certHash:
+	case pV1 + certHash, pV2 + certHash, pV1 + oldCertHash:
 		s.certificate = append(s.certificate, certificateDigest{method: attr("Algorithm")})
 	case pFormat:
 		s.formatTarget = attr("ObjectReference")
@@ -285,6 +303,8 @@ func (c *collector) end(t *xmlc14n.Token) {
 	switch f.path {
 	case pSignature:
 		s.end = t.End()
+	case pObject:
+		s.objects[len(s.objects)-1].end = t.End()
 	case pXPath, pFilter:
 		leaves := s.transform().leaves
 		m := expressions[f.path].FindStringSubmatch(text)
@@ -300,7 +320,7 @@ func (c *collector) end(t *xmlc14n.Token) {
 		}
 	case pTime:
 		s.signingTime = text
-	case pV1 + certValue, pV2 + certValue:
+	case pV1 + certValue, pV2 + certValue, pV1 + oldCertValue:
 		if n := len(s.certificate); n > 0 {
 			s.certificate[n-1].value = text
 		}

@@ -10,12 +10,14 @@ import (
 // judge judges one signature. It first plans what a pass over the document measures.
 type judge struct {
 	found      *foundSignature
-	invalid    string // the first reason why it is not valid
-	unknown    string // the first reason why it cannot be judged
+	all        []*foundSignature // of the document
+	invalid    string            // the first reason why it is not valid
+	unknown    string            // the first reason why it cannot be judged
 	method     method
 	signedInfo *digest
 	references []plannedReference
 	stamps     []*plannedStamp
+	inKeyInfo  bool // the certificate of the signer is there
 }
 
 // plannedReference is a reference that is being judged.
@@ -26,6 +28,8 @@ type plannedReference struct {
 	digest    *digest  // nil if it cannot be computed
 	element   *element // that it names; nil = the whole document
 	leavesOut bool     // a transform leaves out all signatures
+
+	properties bool // it names the signed properties, or says so
 }
 
 func (j *judge) refuse(format string, args ...any) {
@@ -111,7 +115,7 @@ func (j *judge) planReference(m *measurer, n int, r *foundReference) {
 		what.id = ""
 	}
 	switch {
-	case !known:
+	case !known || r.digestUnknown:
 		j.giveUp("the digest method of reference %d is not supported", n)
 	case !p.apply(&what, j.found.start):
 		j.giveUp("the transforms of reference %d are not supported", n)
@@ -130,7 +134,7 @@ func (p *plannedReference) apply(what *part, signature int64) bool {
 		return what.id != ""
 	}
 	for _, t := range p.transforms {
-		if p.canonical {
+		if p.canonical || len(t.leaves) > 0 && t.uri != xpathURI && t.uri != filter2URI {
 			return false
 		}
 		switch t.uri {

@@ -46,7 +46,9 @@ func (p part) withForm(f xmlc14n.Form) part {
 
 // config returns what the canonicalizer has to do.
 func (p part) config() xmlc14n.Config {
-	c := xmlc14n.Config{Form: xmlc14n.Form{Method: p.method, Comments: p.comments, Prefixes: strings.Fields(p.prefixes)}}
+	c := xmlc14n.Config{
+		Form: xmlc14n.Form{Method: p.method, Comments: p.comments, Prefixes: strings.Fields(p.prefixes)},
+	}
 	switch {
 	case p.element != 0:
 		c.Select = xmlc14n.At(p.element)
@@ -272,16 +274,11 @@ func (m *measurer) start(t *xmlc14n.Token) {
 	}
 }
 
-// isID says whether an attribute may be an Id for one of the programs that read the document. To
-// judge a signature, a name that stands for two elements in any of these readings is not unique.
+// isID says whether an attribute may be an Id for one of the programs that read the document: Id,
+// ID or id, also with a prefix, as in xml:id and wsu:Id. To judge a signature, a name that stands
+// for two elements in any of these readings is not unique.
 func isID(a *xmlc14n.Attr) bool {
-	switch string(a.Local) {
-	case "Id", "ID":
-		return len(a.Space) == 0
-	case "id":
-		return len(a.Space) == 0 || string(a.Space) == xmlNamespace
-	}
-	return false
+	return len(a.Local) == 2 && a.Local[0]|0x20 == 'i' && a.Local[1]|0x20 == 'd'
 }
 
 // hasID selects the element with the Id.

@@ -21,6 +21,7 @@ const (
 	pX509Data   = pKeyInfo + "/X509Data"
 	pX509       = pX509Data + "/X509Certificate"
 	pObject     = pSignature + "/Object"
+	pManifest   = pObject + "/Manifest"
 	pQualifying = pObject + "/xa:QualifyingProperties"
 	pProperties = pQualifying + "/xa:SignedProperties"
 	pSigner     = pProperties + "/xa:SignedSignatureProperties"
@@ -49,6 +50,9 @@ const (
 	certDigest  = cert + "/xa:CertDigest"
 	certHash    = certDigest + "/DigestMethod"
 	certValue   = certDigest + "/DigestValue"
+	// XAdES 1.1.1 and 1.2.2 have these two elements in their own namespaces.
+	oldCertHash  = certDigest + "/xa:DigestMethod"
+	oldCertValue = certDigest + "/xa:DigestValue"
 )
 
 // paths has all paths, so that a look-up with bytes gives a string without an allocation.
@@ -58,7 +62,7 @@ var paths = func() map[string]string {
 		pInfo, pC14N, pC14NList, pMethod, pReference, pTransforms, pTransform, pList, pXPath, pFilter, pHash, pDigest,
 		pValue, pKeyInfo, pX509Data, pX509, pObject, pQualifying, pProperties, pSigner, pTime, pV1, pV2, pData, pFormat,
 		pMime, pV1 + cert, pV2 + cert, pV1 + certDigest, pV2 + certDigest, pV1 + certHash, pV2 + certHash,
-		pV1 + certValue, pV2 + certValue, pUnsigned, pProperty, pValidation,
+		pV1 + certValue, pV2 + certValue, pV1 + oldCertHash, pV1 + oldCertValue, pManifest, pUnsigned, pProperty, pValidation,
 		pStamp, pStamp + stampForm, pStamp + stampList, pStamp + stampToken,
 		pArchive, pArchive + stampForm, pArchive + stampList, pArchive + stampToken,
 		pProperty + certValues, pProperty + certItem, pValidation + certValues, pValidation + certItem,
@@ -75,7 +79,7 @@ var paths = func() map[string]string {
 var fields = func() map[string]bool {
 	all := map[string]bool{}
 	for _, p := range []string{
-		pXPath, pFilter, pDigest, pValue, pX509, pTime, pV1 + certValue, pV2 + certValue, pMime,
+		pXPath, pFilter, pDigest, pValue, pX509, pTime, pV1 + certValue, pV2 + certValue, pV1 + oldCertValue, pMime,
 		pStamp + stampToken, pArchive + stampToken, pProperty + certItem, pProperty + crlItem, pProperty + ocspItem,
 		pValidation + certItem, pValidation + crlItem, pValidation + ocspItem,
 	} {

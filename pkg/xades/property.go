@@ -78,7 +78,6 @@ func (p *foundProperty) isStamp() bool { return p.path == pStamp || p.path == pA
 
 // notJudged are unsigned properties with signatures of their own that Verify does not judge.
 var notJudged = map[string]string{
-	"CounterSignature":    "countersignature",
 	"ArchiveTimeStamp":    "archive timestamp of an older version of XAdES",
 	"SigAndRefsTimeStamp": "timestamp over references", "SigAndRefsTimeStampV2": "timestamp over references",
 	"RefsOnlyTimeStamp": "timestamp over references", "RefsOnlyTimeStampV2": "timestamp over references",

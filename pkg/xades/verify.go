@@ -30,8 +30,10 @@ type Coverage string
 const (
 	CoversNothing  Coverage = ""
 	CoversDocument Coverage = "document" // all of it except signatures
-	CoversElement  Coverage = "element"  // an element that contains the signature
-	CoversObject   Coverage = "object"   // an object inside the signature
+	CoversElement  Coverage = "element"  // an element that contains the signature; never valid
+	CoversObject   Coverage = "object"   // an object inside the signature, which is the root element
+	// CoversSignature is the coverage of a countersignature.
+	CoversSignature Coverage = "signature"
 )
 
 // Signature is a signature in a document and what was found out about it.
@@ -88,7 +90,7 @@ func verify(
 	var judges []*judge
 	for _, f := range c.found {
 		if wanted(f) {
-			j := &judge{found: f}
+			j := &judge{found: f, all: c.found}
 			j.plan(m)
 			judges = append(judges, j)
 		}

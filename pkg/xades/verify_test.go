@@ -95,7 +95,7 @@ var changes = []struct {
 	{"value", replaceFirst(valueStart+`....`, "${1}AAAA"), Invalid, "value is wrong"},
 	{"malformed value", replaceFirst(valueStart, "${1}!"), Invalid, "signature value is malformed"},
 	{"no value", replaceFirst(`<ds:SignatureValue.*</ds:SignatureValue>`, ""), Invalid, "SignatureValue is there 0 times"},
-	{"type", replace("01903#SignedProperties", "01903#Signed"), Invalid, "0 references cover the signed properties"},
+	{"type", replace("01903#SignedProperties", "01903#Signed"), Invalid, "value is wrong"},
 	{"no first reference", replaceFirst(`<ds:Reference Id=.*?</ds:Reference>`, ""), Invalid, "value is wrong"},
 	{"no reference", replaceFirst(`<ds:Reference .*</ds:Reference>`, ""), Invalid, "no reference"},
 	{"foreign element", replace("<ds:SignedInfo>", "<ds:SignedInfo><x/>"), Invalid, "does not belong there"},

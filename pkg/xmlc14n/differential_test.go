@@ -74,7 +74,8 @@ func requests(seed uint64) []request {
 	}
 }
 
-// encoded returns the text with an XML declaration in a random encoding that has all its characters.
+// encoded returns the text with an XML declaration in a random encoding that has all its
+// characters.
 func encoded(g *rand.Rand, text string) []byte {
 	declared := func(name string) string { return `<?xml version="1.0" encoding="` + name + `"?>` + text }
 	e := Encoding(g.IntN(int(Windows1252) + 1))
