@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/cades"
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
@@ -17,6 +18,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/revocation"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/timestamp"
+	"github.com/signstash-proxy/signstash-proxy/pkg/xades"
 )
 
 // formats makes the signature formats.
@@ -37,27 +39,36 @@ type formats struct {
 // open makes the formats. Without a timestamp authority, a document that asks for a level above B-B
 // is refused with TIMESTAMP_SIGN_ERROR. It is never signed at a lower level.
 func (f *formats) open() error {
-	format := &pades.Format{Fonts: f.fonts, AllowClipping: f.cfg.Visible.AllowClipping}
 	trusted, err := readTimestampCAs(f.cfg.Timestamp.CAFile)
 	if err != nil {
 		return err
 	}
+	var stamps signing.Timestamper // stays nil without an authority, so that formats see that there is none
 	if len(f.cfg.Timestamp.Authorities) > 0 {
 		t, err := f.openTimestamper(trusted)
 		if err != nil {
 			return err
 		}
-		format.Timestamper, f.timestampReady = t, t.Ready
+		stamps, f.timestampReady = t, t.Ready
 	}
-	format.Revocation, err = revocation.New(revocation.Config{
+	revocations, err := revocation.New(revocation.Config{
 		Settings: f.cfg.Revocation,
 		HTTP:     f.calls.revocation,
 		Local:    f.localCRL,
 		Issuers:  func() []*x509.Certificate { return slices.Concat(trusted, f.credentials.Issuers()) },
 		Log:      f.log.WithName("revocation"),
 	})
-	f.byType = map[signing.SignatureType]signing.Format{signing.PAdES: format}
-	return err
+	if err != nil {
+		return err
+	}
+	f.byType = map[signing.SignatureType]signing.Format{
+		signing.PAdES: &pades.Format{
+			Fonts: f.fonts, AllowClipping: f.cfg.Visible.AllowClipping, Timestamper: stamps, Revocation: revocations,
+		},
+		signing.XAdES: &xades.Format{Timestamper: stamps, Revocation: revocations},
+		signing.CAdES: &cades.Format{Timestamper: stamps, Revocation: revocations},
+	}
+	return nil
 }
 
 // readFonts reads the operator's own fonts for visible signatures. It returns nil if no folder is

@@ -105,6 +105,7 @@ func writeDocuments(w *jsonstream.Writer, from results, op signing.Operation, co
 			w.Member("externalReference", d.ExternalReference)
 			w.Member("name", d.Name)
 			w.Member("contentType", d.ContentType)
+			writeSignedName(w, d)
 			w.Number("internalId", d.InternalID)
 			writeSignStatus(w, d)
 			w.Member("cipherStatus", "NO_CIPHER")
@@ -122,6 +123,17 @@ func writeDocuments(w *jsonstream.Writer, from results, op signing.Operation, co
 		}
 		return err
 	})
+}
+
+// writeSignedName writes the name and the content type of a signed document where they differ from
+// those of the request.
+func writeSignedName(w *jsonstream.Writer, d *signing.Document) {
+	if name := signing.SignedName(d); name != d.Name {
+		w.Member("signedName", name)
+	}
+	if contentType := signing.SignedContentType(d); contentType != d.ContentType {
+		w.Member("signedContentType", contentType)
+	}
 }
 
 // writeSignStatus writes the state of a document and, if it failed, the reason.

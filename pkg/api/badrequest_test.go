@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // edit returns a request with one valid document in which old is replaced by new.
@@ -195,6 +197,7 @@ var badRequests = slices.Concat(malformedRequests, badTexts, badDocuments, badSi
 func limited(h *harness) {
 	h.cfg.MaxBodyBytes, h.cfg.MaxDocumentBytes, h.cfg.MaxDocuments = 100_000, 1000, 3
 	h.cfg.MaxImageBytes, h.cfg.MaxMetadataBytes = 200, 1500
+	h.cfg.SignatureTypes = []signing.SignatureType{signing.PAdES}
 }
 
 // TestBadRequests checks that a bad request is refused with an error that names the field, and that

@@ -71,7 +71,7 @@ type Config struct {
 	// refused.
 	RemoteTokens RemoteTokens
 
-	// SignatureTypes are the forms of signature that can be asked for. Nil = PAdES.
+	// SignatureTypes are the forms of signature that can be asked for. Nil = all.
 	SignatureTypes []signing.SignatureType
 
 	// BasePath is the part of every path before /api/v0/. Empty = DefaultBasePath.
@@ -114,7 +114,7 @@ func (c *Config) setDefaults() {
 	c.Version = cmp.Or(c.Version, "dev")
 	c.BasePath = "/" + strings.Trim(c.BasePath, "/")
 	if c.SignatureTypes == nil {
-		c.SignatureTypes = []signing.SignatureType{signing.PAdES}
+		c.SignatureTypes = []signing.SignatureType{signing.PAdES, signing.XAdES, signing.CAdES}
 	}
 }
 

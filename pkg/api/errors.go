@@ -42,11 +42,11 @@ type answer struct {
 // Codes 0.0.x, 1.1.0 and 2.2.1 are the vendor's. The codes from 2.2.2 on are this project's own,
 // one for each kind of fault inside a document:
 //
-//	2.2.1  the visible signature cannot be drawn as requested
+//	2.2.1  the visible signature cannot be drawn, or the place in the XML cannot be found
 //	2.2.2  the content is not a document of the declared type
 //	2.2.3  the document is damaged
 //	2.2.4  the document is encrypted and needs a password
-//	2.2.5  a certification, lock or permission of the document forbids a signature
+//	2.2.5  a certification, lock or permission forbids a signature, or it would break an earlier one
 //	2.2.6  the document uses something that cannot be signed
 //	2.2.7  the document is too complex
 //	2.2.8  an earlier signature in the document is broken
@@ -91,7 +91,7 @@ var answers = map[signing.Kind]answer{
 	// Nobody reads this answer, unless the client closed only its sending half of the connection.
 	signing.KindHungUp: {status: 400, strict: 500, code: "0.0.2", description: "The request ended early."},
 
-	signing.KindVisible:     {status: 400, code: "2.2.1", description: "The visible signature is impossible."},
+	signing.KindVisible:     {status: 400, code: "2.2.1", description: "The signature cannot be placed as requested."},
 	signing.KindNotDocument: {status: 400, code: "2.2.2", description: "The content is not a document of its type."},
 	signing.KindDamaged:     {status: 400, code: "2.2.3", description: "The document is damaged."},
 	signing.KindEncrypted:   {status: 400, code: "2.2.4", description: "The document is encrypted."},

@@ -81,7 +81,9 @@ func newHarness(t *testing.T, change func(*harness)) *harness {
 	}
 	h.service = signing.New(signing.Config{
 		Store: h.store, Log: logr.Discard(),
-		Formats:   map[signing.SignatureType]signing.Format{signing.PAdES: fakeFormat{}},
+		Formats: map[signing.SignatureType]signing.Format{
+			signing.PAdES: fakeFormat{}, signing.XAdES: fakeFormat{}, signing.CAdES: fakeFormat{},
+		},
 		Providers: func(string) (signing.Provider, error) { return h.provider, nil },
 		Observer:  signing.Observer{Opened: func() { close(h.opened) }},
 	})
@@ -370,6 +372,14 @@ func (fakeFormat) Prepare(_ context.Context, in signing.Input, _ *signing.Creden
 	}
 	digest := sha256.Sum256([]byte(text))
 	return signing.Prepared{Digest: digest[:]}, nil
+}
+
+// CheckOptions implements signing.OptionsChecker. It knows one profile.
+func (fakeFormat) CheckOptions(s signing.SignatureInfo) error {
+	if s.Profile != "" && s.Profile != "baseline" {
+		return signing.Errorf(signing.KindInvalid, "profile %q is not known", s.Profile)
+	}
+	return nil
 }
 
 func (fakeFormat) CheckValue(signing.Prepared, []byte) error { return nil }

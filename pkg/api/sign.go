@@ -251,7 +251,9 @@ func (in *intake) receive(text *limits.Holding, sub *signing.Submission) (signin
 		in.reference = received.ExternalReference
 	}
 	if err == nil {
-		sub.Request, sub.Contents, err = received.Validate(in.api.cfg.SignatureTypes)
+		sub.Request, sub.Contents, err = received.Validate(request.Signatures{
+			Types: in.api.cfg.SignatureTypes, CheckOptions: in.api.cfg.Service.CheckOptions,
+		})
 	}
 	if err != nil {
 		return nil, err

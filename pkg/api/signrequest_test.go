@@ -119,37 +119,3 @@ func TestEqualImagesAreKeptOnce(t *testing.T) {
 		t.Errorf("images = %+v and %+v, want one file of 8 bytes", one, two)
 	}
 }
-
-// TestOtherSignatureTypes checks what is accepted for XAdES and CAdES if they are available.
-func TestOtherSignatureTypes(t *testing.T) {
-	h := start(t, func(h *harness) {
-		h.cfg.SignatureTypes = []signing.SignatureType{signing.PAdES, signing.XAdES, signing.CAdES}
-	})
-	xades := func(member string) string { return `"signatureType":"XAdES",` + member }
-	tests := []struct{ contentType, info, cause string }{
-		{"text/xml", `"signatureType":"XAdES"`, ""},
-		{"application/xml", xades(`"advancedSignatureInfo":{"signatureLocation":"/a/b",` +
-			`"signatureTransform":"XPATH","canonicalTransform":"EXCLUSIVE"}`), ""},
-		{"application/pdf", `"signatureType":"CAdES"`, ""},
-		{"application/octet-stream", `"signatureType":"CAdES"`, ""},
-		{"application/pdf", `"signatureType":"XAdES"`, "documentRequest.contentType: does not fit signatureType XAdES"},
-		{"image/png", `"signatureType":"XAdES"`, "documentRequest.contentType"},
-		{"text/xml", xades(`"advancedSignatureInfo":{"signatureTransform":"X"}`),
-			"advancedSignatureInfo.signatureTransform"},
-		{"text/xml", xades(`"advancedSignatureInfo":{"canonicalTransform":"X"}`),
-			"advancedSignatureInfo.canonicalTransform"},
-		{"text/xml", xades(`"visibleSignatureInfo":{"locationType":"PLACEHOLDER","locationValue":"x"}`),
-			"visibleSignatureInfo"},
-	}
-	for i, tt := range tests {
-		replace := strings.NewReplacer(`"signatureType":"PAdES"`, tt.info, "application/pdf", tt.contentType)
-		text := replace.Replace(signRequest(fmt.Sprint("r", i), "content"))
-		resp := h.do(request{path: "document/sign/async/base64", text: text})
-		if tt.cause == "" {
-			resp.is(http.StatusAccepted, nil)
-			continue
-		}
-		resp.fails(http.StatusBadRequest, "0.0.6", "documents[0].")
-		resp.fails(http.StatusBadRequest, "0.0.6", tt.cause)
-	}
-}

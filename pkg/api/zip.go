@@ -69,8 +69,9 @@ func zipByID(x *exchange) error {
 }
 
 // beginZip sets the header of the answer and returns the archive. Entries have the method deflate
-// but are not compressed. PDF is compressed already, and Java's ZipInputStream cannot read stored
-// entries whose size follows them.
+// but are not compressed: PDF is compressed already, and CPU time is worth more than the size of
+// XML. The method stored would be simpler, but Java's ZipInputStream cannot read stored entries
+// whose size follows them.
 func beginZip(w *response, op signing.Operation) *zip.Writer {
 	h := w.Header()
 	h.Set("Content-Type", "application/zip")
@@ -139,13 +140,13 @@ type entryNames struct {
 	taken map[string]int // uses of a name in lower case, because some file systems ignore case
 }
 
-// of returns <document external reference>.<document name>, made safe for any file system and
-// unique.
+// of returns <document external reference>.<name of the signed document>, made safe for any file
+// system and unique.
 func (n *entryNames) of(d *signing.Document) string {
 	if n.taken == nil {
 		n.taken = make(map[string]int)
 	}
-	name := safeName(d.ExternalReference + "." + d.Name)
+	name := safeName(d.ExternalReference + "." + signing.SignedName(d))
 	unique, ext := name, path.Ext(name)
 	for {
 		key := strings.ToLower(unique)

@@ -8,6 +8,4 @@
 // [Verify] judges the signatures of a .p7m or .p7s file, which may be DER, BER, PEM or base64. It
 // reads the file as a stream and bounds every length before it believes it. Format uses it on every
 // file that it signed.
-//
-// The proxy does not use this package yet: its API answers 400 for CAdES.
 package cades

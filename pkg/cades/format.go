@@ -19,7 +19,16 @@ type Format struct {
 	Revocation  Revocation          // nil refuses levels above B-T with KindRevocation
 }
 
-var _ signing.Format = (*Format)(nil)
+var (
+	_ signing.Format         = (*Format)(nil)
+	_ signing.OptionsChecker = (*Format)(nil)
+)
+
+// CheckOptions implements signing.OptionsChecker.
+func (f *Format) CheckOptions(sig signing.SignatureInfo) error {
+	_, err := parseOptions(sig)
+	return err
+}
 
 // Prepare implements signing.Format. It does not read the original if its digest is known. A file
 // to be co-signed is read once, and refused if a signature in it is not valid.

@@ -19,7 +19,12 @@ func FuzzVerify(f *testing.F) {
 		f.Add(pemOf(signed))
 		f.Add(base64Of(signed))
 	}
-	for _, path := range must(filepath.Glob("testdata/dss/*.p7m")) {
+	for _, h := range hostileFiles() {
+		if len(h.file) < 1<<12 {
+			f.Add(h.file)
+		}
+	}
+	for _, path := range must(filepath.Glob("testdata/dss/*.p*7*")) {
 		f.Add(must(os.ReadFile(path)))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
@@ -36,6 +41,10 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 		if !r.Attached {
+			o := VerifyOptions{Content: inMemory(sample), Roots: pki().Roots()}
+			if again, err := Verify(t.Context(), inMemory(file), o); err != nil || len(again.Signatures) != len(r.Signatures) {
+				t.Errorf("with a content: %+v, %v", again, err)
+			}
 			return
 		}
 		var content bytes.Buffer

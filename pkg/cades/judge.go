@@ -28,6 +28,7 @@ type judge struct {
 type judged struct {
 	Signature
 	baseline bool
+	sha1     bool                  // the digest of the content or of the attributes
 	weak     error                 // why a timestamp does not count for the level; nil if it counts
 	chains   [][]*x509.Certificate // of the signer and of the authority of its timestamp
 	archived []*cms.Archived       // what the valid archive timestamps protect
@@ -57,6 +58,10 @@ func (j *judge) judge(s *cms.SignerInfo) *judged {
 	if j.further > 0 {
 		out.fault("bytes that belong to nothing follow the CMS structure")
 	}
+	if j.attached && !j.octets && j.signed.ContentType.Equal(cms.OIDData) {
+		// The tag is not signed. Other programs would see another content (RFC 5652 4).
+		out.fault("its content is not an OCTET STRING")
+	}
 	if s.Hash == 0 || !s.Hash.Available() {
 		out.unjudged("its hash algorithm is not supported")
 		return out
@@ -83,6 +88,10 @@ func (j *judge) judge(s *cms.SignerInfo) *judged {
 		return out
 	}
 	out.Certificate = cert
+	out.sha1 = s.Hash == crypto.SHA1 || s.SignatureHash == crypto.SHA1
+	if out.sha1 {
+		out.unjudged("it is made with SHA-1, with which two contents can have the same digest")
+	}
 	j.readTimestamp(out, s)
 	j.readArchive(out, s)
 	j.judgeTime(out)
@@ -217,7 +226,7 @@ func (j *judge) trusted(
 
 // level sets the baseline level (ETSI EN 319 122-1 6.3).
 func (j *judge) level(out *judged) {
-	if !out.baseline || len(out.Faults) > 0 {
+	if !out.baseline || out.sha1 || len(out.Faults) > 0 {
 		return
 	}
 	out.Level = signing.LevelB

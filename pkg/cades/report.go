@@ -13,6 +13,7 @@ type Verdict string
 
 // The verdicts.
 const (
+	Unsigned     Verdict = "not signed" // of a file without signatures
 	Undetermined Verdict = "cannot be judged"
 	Valid        Verdict = "valid"
 	Invalid      Verdict = "not valid"
@@ -36,13 +37,13 @@ type Report struct {
 	Signatures  []Signature
 }
 
-// Verdict returns Invalid if a signature is not valid, or else Undetermined if one cannot be judged
-// or if there is none.
+// Verdict returns Invalid if a signature is not valid, or else Undetermined if one cannot be
+// judged. It returns Unsigned if there is no signature.
 func (r *Report) Verdict() Verdict {
-	verdict := Valid
 	if len(r.Signatures) == 0 {
-		verdict = Undetermined
+		return Unsigned
 	}
+	verdict := Valid
 	for i := range r.Signatures {
 		switch r.Signatures[i].Verdict() {
 		case Invalid:

@@ -3,6 +3,8 @@ package cms
 import (
 	"bytes"
 	"crypto"
+	"errors"
+	"path/filepath"
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -16,6 +18,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(newIdentity(f, rsaKey(), "org", 7).sign(f, signing.RSAPSS, crypto.SHA384, nil))
 	f.Add(read(f, "testdata/original/contents.der"))
 	f.Add(read(f, "testdata/timestamp/token.der"))
+	addForeign(f)
 	f.Fuzz(func(t *testing.T, in []byte) {
 		d, err := Parse(in)
 		if err != nil {
@@ -25,6 +28,9 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("size %d + padding %d, want %d", d.Size, d.Padding, len(in))
 		}
 		_ = d.CheckBaseline()
+		for i := range d.Signers {
+			judge(t, d, &d.Signers[i])
+		}
 		if s, err := d.Signer(); err == nil && s.Hash != 0 {
 			_, _ = d.Verify(make([]byte, s.Hash.Size()))
 		}
@@ -43,8 +49,53 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// addForeign adds files of other programs, with several signers, timestamps and validation data.
+func addForeign(f *testing.F) {
+	f.Helper()
+	paths, err := filepath.Glob("../cades/testdata/dss/*.p*7*")
+	if err != nil || len(paths) == 0 {
+		f.Fatalf("Glob = %d files, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		f.Add(read(f, path))
+	}
+}
+
+// judge calls everything that reads a signer. An error must say whether the signature is wrong.
+func judge(t *testing.T, d *SignedData, s *SignerInfo) {
+	t.Helper()
+	check := func(err error) {
+		if err != nil && !errors.Is(err, ErrMismatch) && !errors.Is(err, ErrUnsupported) && !errors.Is(err, ErrMalformed) {
+			t.Errorf("error = %v, want one of the three kinds", err)
+		}
+	}
+	check(d.CheckCAdESBaseline(s))
+	_ = s.SigningTime()
+	if s.Hash == 0 {
+		return
+	}
+	digest, ok := s.MessageDigest()
+	if !ok {
+		digest = make([]byte, s.Hash.Size())
+	}
+	check(d.CheckSignerDigest(s, digest))
+	_, err := d.VerifySigner(s, digest)
+	check(err)
+	_, err = s.SignatureTimestamp()
+	check(err)
+	for _, token := range s.Unsigned(OIDArchiveTimestampV3) {
+		_, err := d.VerifyArchive(s, token, func(h crypto.Hash) []byte { return make([]byte, h.Size()) })
+		check(err)
+	}
+	for _, choice := range d.CRLs {
+		_ = OCSPOf(choice)
+	}
+}
+
 func FuzzParseTimestamp(f *testing.F) {
-	f.Add(read(f, "testdata/timestamp/token.der"))
+	token := read(f, "testdata/timestamp/token.der")
+	f.Add(token)
+	f.Add(toBER(token))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		ts, err := ParseTimestamp(in)
 		if err != nil {

@@ -44,3 +44,23 @@ func TestFingerprint(t *testing.T) {
 		t.Errorf("fingerprint with other file names = %x, want %s", got, want)
 	}
 }
+
+// TestFingerprintOfOptions checks that each option of a signature is a part of the fingerprint. The
+// values must never change either.
+func TestFingerprintOfOptions(t *testing.T) {
+	for want, info := range map[string]SignatureInfo{
+		"b9bffa46c5100fdbe4672d1ef2a28ae7c402ea43210f51c41da93a4bf3541f9b": {Type: CAdES},
+		"b3c5a0bc05e851011fcd37aa02e1a6ba6a09fc6147a8ec72a39ae66b7cf01341": {Type: CAdES, Packaging: Detached},
+		"08a48c868f785ff34c79c0f75125bdc627f88301e89ba8ee2cd871935368f1f5": {Type: CAdES, Existing: Cosign},
+		"ad15634f7b5bbfefdb0909272409ca198d5304945c097e91b6874566bd7e93bd": {Type: XAdES},
+		"ae9ace272316a8f33b8f23f7b484e82d6b664140c3e3458a921e4248a8932e0c": {Type: XAdES, Profile: "facturae"},
+	} {
+		got := fingerprint(Submission{
+			Request:  Request{Documents: []DocumentRequest{{Signature: info}}},
+			Contents: []Content{{SHA256: [32]byte{2}}},
+		})
+		if hex.EncodeToString(got[:]) != want {
+			t.Errorf("fingerprint of %+v = %x, want %s", info, got, want)
+		}
+	}
+}

@@ -7,6 +7,5 @@
 // of a document. Format uses it on every document that it signed. Signer and verifier have only the
 // tokenizer and canonicalizer of pkg/xmlc14n and the names of algorithms in common.
 //
-// The proxy does not use this package yet: its API answers 400 for XAdES. Profiles other than
-// "baseline" do not exist yet.
+// Profiles other than "baseline" do not exist yet.
 package xades

@@ -16,7 +16,19 @@ type Format struct {
 	Revocation  Revocation          // nil refuses levels above B-T with KindRevocation
 }
 
-var _ signing.Format = (*Format)(nil)
+var (
+	_ signing.Format         = (*Format)(nil)
+	_ signing.OptionsChecker = (*Format)(nil)
+)
+
+// CheckOptions implements signing.OptionsChecker.
+func (f *Format) CheckOptions(sig signing.SignatureInfo) error {
+	if sig.Profile != "" && sig.Profile != baseline.Name {
+		return signing.Errorf(signing.KindInvalid, "profile %s is not known; there is %s", quoted(sig.Profile), baseline.Name)
+	}
+	_, err := parseOptions(&baseline, sig.Advanced)
+	return err
+}
 
 // Prepare implements signing.Format. It reads the original once, and a second time only if earlier
 // signatures need another transform than the request asks for. It does not use Input.Midstate,

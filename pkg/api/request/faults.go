@@ -68,5 +68,5 @@ func oneOf(field, value string, words ...string) error {
 	if value == "" || slices.Contains(words, value) {
 		return nil
 	}
-	return invalid(field, "must be one of %s", strings.Join(words, ", "))
+	return invalid(field, "must be one of %s, not %.40q", strings.Join(words, ", "), value)
 }

@@ -150,6 +150,12 @@ func (q *fieldReader) signatureInfo(d *document) error {
 			return q.text(&d.reason, maxShortBytes)
 		case "location":
 			return q.text(&d.location, maxShortBytes)
+		case "profile":
+			return q.text(&d.profile, maxShortBytes)
+		case "packaging":
+			return q.text(&d.packaging, maxShortBytes)
+		case "existing":
+			return q.text(&d.existing, maxShortBytes)
 		case "applyTimestamp":
 			d.applyTimestamp, err = q.s.Bool()
 		case "visibleSignatureInfo":

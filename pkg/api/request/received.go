@@ -30,6 +30,9 @@ type document struct {
 	level                    string
 	reason                   string
 	location                 string
+	profile                  string
+	packaging                string
+	existing                 string
 	applyTimestamp           bool
 	visible                  *signing.VisibleSignature
 	advanced                 *signing.AdvancedSignature

@@ -35,8 +35,17 @@ func FuzzSignRequest(f *testing.F) {
 		`"documents":[{"documentRequest":{"externalReference":true,"name":7,` +
 		`"contentType":"application/pdf","base64Content":"JVBERg=="},` +
 		`"signatureInfo":{"signatureType":"PAdES","applyTimestamp":"true"}}]}`))
+	f.Add([]byte(`{"externalReference":"r","description":"d","documents":[{"documentRequest":{` +
+		`"externalReference":"e","name":"n","contentType":"text/xml","base64Content":"PGEvPg=="},` +
+		`"signatureInfo":{"signatureType":"XAdES","profile":"baseline","advancedSignatureInfo":{` +
+		`"signatureTransform":"XPATH"}}},{"documentRequest":{` +
+		`"externalReference":"e","name":"n","contentType":"a/b","base64Content":"PGEvPg=="},` +
+		`"signatureInfo":{"signatureType":"CAdES","packaging":"ENVELOPING","existing":"COSIGN"}}]}`))
 	f.Add([]byte(`{"documents":[{"documentRequest":null,"signatureInfo":[]}]}`))
-	types := []signing.SignatureType{signing.PAdES}
+	available := Signatures{
+		Types:        []signing.SignatureType{signing.PAdES, signing.XAdES, signing.CAdES},
+		CheckOptions: signing.New(signing.Config{}).CheckOptions,
+	}
 	parse := func(body io.Reader) (signing.Request, []signing.Content, error) {
 		r := &Reader{
 			Upload: &blindUpload{},
@@ -47,7 +56,7 @@ func FuzzSignRequest(f *testing.F) {
 		if err != nil {
 			return signing.Request{}, nil, err
 		}
-		return received.Validate(types)
+		return received.Validate(available)
 	}
 	kinds := []signing.Kind{
 		signing.KindMissing, signing.KindMalformed, signing.KindInvalid, signing.KindTooLarge,
@@ -71,7 +80,8 @@ func FuzzSignRequest(f *testing.F) {
 		for i, d := range got.Documents {
 			if contents[i].Size == 0 || d.Name == "" || d.ContentType == "" || d.ExternalReference == "" ||
 				d.Signature.Level == "" ||
-				d.Signature.Type != signing.PAdES {
+				d.Signature.Type != signing.XAdES && (d.Signature.Profile != "" || d.Signature.Advanced != nil) ||
+				d.Signature.Type != signing.CAdES && d.Signature.Packaging+signing.Packaging(d.Signature.Existing) != "" {
 				t.Errorf("accepted document %+v", d)
 			}
 		}

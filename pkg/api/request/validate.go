@@ -9,18 +9,24 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
+// Signatures says which signatures can be asked for.
+type Signatures struct {
+	Types []signing.SignatureType // that are available
+	// CheckOptions refuses options that do not fit the type; see signing.Service.
+	CheckOptions func(signing.SignatureInfo) error
+}
+
 // validator holds what validation needs beside the request.
 type validator struct {
-	types      []signing.SignatureType // that are available
-	contentKey string                  // format of the name of a document's content, for errors
+	Signatures
+	contentKey string // format of the name of a document's content, for errors
 }
 
 // Validate turns the received request into one of the domain, with the content of its documents in
-// their order. types are the available forms of signature. Validate checks everything
-// that can be seen without looking into a document. It stops at the first fault, whose error names
-// the field: KindMissing or KindInvalid.
-func (r *Received) Validate(types []signing.SignatureType) (signing.Request, []signing.Content, error) {
-	v := validator{types: types, contentKey: r.contentKey}
+// their order. Validate checks everything that can be seen without looking into a document. It
+// stops at the first fault, whose error names the field: KindMissing or KindInvalid.
+func (r *Received) Validate(available Signatures) (signing.Request, []signing.Content, error) {
+	v := validator{Signatures: available, contentKey: r.contentKey}
 	err := firstFault(required("externalReference", r.ExternalReference), required("description", r.description))
 	switch {
 	case err != nil:
@@ -86,15 +92,25 @@ func (v *validator) signature(d *document, at string) (signing.SignatureInfo, er
 	if err != nil {
 		return signing.SignatureInfo{}, err
 	}
-	info := signing.SignatureInfo{Type: typ, Level: level, Reason: d.reason, Location: d.location, Visible: d.visible}
-	err = firstFault(checkText(at+"signatureInfo.reason", d.reason), checkText(at+"signatureInfo.location", d.location),
-		checkVisible(d, typ, at))
-	// The original product ignores advancedSignatureInfo for PDF, and clients send it.
-	if err == nil && typ == signing.XAdES && d.advanced != nil {
-		info.Advanced = d.advanced
-		err = checkAdvanced(d.advanced, at+"signatureInfo.advancedSignatureInfo.")
+	info := signing.SignatureInfo{
+		Type: typ, Level: level, Reason: d.reason, Location: d.location, Visible: d.visible, Advanced: d.advanced,
+		Profile: d.profile, Packaging: signing.Packaging(d.packaging), Existing: signing.Existing(d.existing),
 	}
-	return info, err
+	if typ == signing.PAdES {
+		info.Advanced = nil // the original product ignores advancedSignatureInfo for PDF, and clients send it
+	}
+	at += "signatureInfo"
+	return info, firstFault(checkText(at+".reason", d.reason), checkText(at+".location", d.location),
+		checkText(at+".profile", d.profile), checkVisible(&info, at), checkAdvanced(&info, at), v.options(info, at))
+}
+
+// options checks the options that only one type of signature has.
+func (v *validator) options(info signing.SignatureInfo, at string) error {
+	if err := v.CheckOptions(info); err != nil {
+		e := signing.AsError(err)
+		return signing.Errorf(e.Kind, "%s: %s", at, e.Detail)
+	}
+	return nil
 }
 
 // signatureType validates the type, and that the content type fits it.
@@ -107,7 +123,7 @@ func (v *validator) signatureType(d *document, at string) (signing.SignatureType
 	if !slices.Contains([]signing.SignatureType{signing.PAdES, signing.XAdES, signing.CAdES}, typ) {
 		return "", invalid(field, "must be PAdES, XAdES or CAdES")
 	}
-	if !slices.Contains(v.types, typ) {
+	if !slices.Contains(v.Types, typ) {
 		return "", invalid(field, "%s is not available here", typ)
 	}
 	media, _, err := mime.ParseMediaType(d.contentType)
@@ -145,21 +161,27 @@ func parseLevel(d *document, at string) (signing.Level, error) {
 	return "", invalid(field, "must be B-B, B-T, B-LT or B-LTA")
 }
 
-func checkVisible(d *document, typ signing.SignatureType, at string) error {
-	if d.visible == nil {
+func checkVisible(info *signing.SignatureInfo, at string) error {
+	if info.Visible == nil {
 		return nil
 	}
-	if typ != signing.PAdES {
-		return invalid(at+"signatureInfo.visibleSignatureInfo", "only a PDF can have a visible signature")
+	if info.Type != signing.PAdES {
+		return invalid(at+".visibleSignatureInfo", "only a PDF can have a visible signature")
 	}
-	if err := d.visible.Validate(); err != nil {
+	if err := info.Visible.Validate(); err != nil {
 		e := signing.AsError(err)
-		return signing.Errorf(e.Kind, "%ssignatureInfo.%s", at, e.Detail)
+		return signing.Errorf(e.Kind, "%s.%s", at, e.Detail)
 	}
 	return nil
 }
 
-func checkAdvanced(a *signing.AdvancedSignature, at string) error {
+// checkAdvanced checks the words of advancedSignatureInfo. The format checks signatureLocation.
+func checkAdvanced(info *signing.SignatureInfo, at string) error {
+	a := info.Advanced
+	if a == nil || info.Type != signing.XAdES {
+		return nil
+	}
+	at += ".advancedSignatureInfo."
 	return firstFault(
 		oneOf(at+"signatureTransform", a.SignatureTransform, "ENVELOPED", "XPATH", "XPATH2_FILTER"),
 		oneOf(at+"canonicalTransform", a.CanonicalTransform, "EXCLUSIVE", "EXCLUSIVE_WITH_COMMENTS"),

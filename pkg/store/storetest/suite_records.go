@@ -13,7 +13,15 @@ var recordTests = []test{
 		up := f.upload()
 		n := f.newOperation(up, "client", "ref/with blanks % and é", "a", "b")
 		n.IdempotencyKey, n.Callback = "key", "https://erp.example.org/ended"
-		n.Request.Documents[1].Signature.Advanced = &signing.AdvancedSignature{SignatureLocation: "/a"}
+		n.Request.Documents[0].Signature = signing.SignatureInfo{
+			Type: signing.CAdES, Level: signing.LevelLTA, Packaging: signing.Detached, Existing: signing.Wrap,
+		}
+		n.Request.Documents[1].Signature = signing.SignatureInfo{
+			Type: signing.XAdES, Level: signing.LevelB, Profile: "facturae",
+			Advanced: &signing.AdvancedSignature{
+				SignatureLocation: "/a", SignatureTransform: "XPATH", CanonicalTransform: "EXCLUSIVE",
+			},
+		}
 		before := time.Now()
 		op, err := f.Create(f.ctx(), up, n)
 		f.must(err)
