@@ -1,10 +1,8 @@
 package revocation
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"math/big"
@@ -14,13 +12,14 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/evidence"
 )
 
 // list is a checked CRL. It keeps the DER rather than parsed entries, because there may be a
 // hundred thousand entries, which would take several times the memory of their DER.
 type list struct {
 	der   []byte
-	scope scope
+	scope evidence.Scope
 }
 
 func (l *list) size() int { return len(l.der) }
@@ -96,17 +95,11 @@ func (g *Gatherer) checkCRL(der []byte, issuer *x509.Certificate, now time.Time)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	if !bytes.Equal(crl.RawIssuer, issuer.RawSubject) {
-		return nil, time.Time{}, errors.New("the CRL is from another issuer")
-	}
-	if err := crl.CheckSignatureFrom(issuer); err != nil {
-		return nil, time.Time{}, err
-	}
-	until, err := fresh(crl.ThisUpdate, crl.NextUpdate, now)
+	s, err := evidence.CheckCRL(crl, issuer)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	s, err := readScope(crl)
+	until, err := fresh(crl.ThisUpdate, crl.NextUpdate, now)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -115,7 +108,7 @@ func (g *Gatherer) checkCRL(der []byte, issuer *x509.Certificate, now time.Time)
 
 // checkNotRevoked returns nil if the CRL covers cert and does not list it as revoked.
 func (l *list) checkNotRevoked(cert *x509.Certificate) error {
-	if err := l.scope.covers(cert); err != nil {
+	if err := l.scope.Covers(cert); err != nil {
 		return err
 	}
 	named, err := lists(l.der, cert.SerialNumber)
@@ -155,8 +148,3 @@ func lists(der []byte, serial *big.Int) (bool, error) {
 	}
 	return false, nil
 }
-
-var (
-	oidIssuingDistributionPoint = asn1.ObjectIdentifier{2, 5, 29, 28}
-	oidAuthorityKeyID           = asn1.ObjectIdentifier{2, 5, 29, 35}
-)

@@ -84,8 +84,8 @@ func New(cfg Config) (*Gatherer, error) {
 	return &Gatherer{cfg: cfg, http: &client}, nil
 }
 
-// evidence is the data gathered so far. It holds each DER element once.
-type evidence struct {
+// gathered is the data gathered so far. It holds each DER element once.
+type gathered struct {
 	certificates, ocsps, crls [][]byte
 }
 
@@ -119,7 +119,7 @@ func (g *Gatherer) Gather(
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Total)
 	defer cancel()
-	var e evidence
+	var e gathered
 	path := &path{Gatherer: g, pool: slices.Clone(chain[1:])}
 	if g.cfg.Issuers != nil {
 		path.pool = append(path.pool, g.cfg.Issuers()...)
@@ -171,7 +171,7 @@ func refusal(err error) error {
 }
 
 // status adds the evidence for one certificate: an OCSP response, or else a CRL.
-func (g *Gatherer) status(ctx context.Context, cert, issuer *x509.Certificate, e *evidence) error {
+func (g *Gatherer) status(ctx context.Context, cert, issuer *x509.Certificate, e *gathered) error {
 	var failures []error
 	for _, address := range usable(cert.OCSPServer) {
 		a, err := g.ocsp(ctx, address, cert, issuer)
@@ -204,7 +204,7 @@ func (g *Gatherer) status(ctx context.Context, cert, issuer *x509.Certificate, e
 // addResponder adds the certificate that signed an OCSP response. It also adds revocation data for
 // that certificate, unless the certificate says that none is needed (RFC 6960 4.2.2.2.1). Only
 // strict validators need that data, so a failure to get it is ignored.
-func (g *Gatherer) addResponder(ctx context.Context, responder, issuer *x509.Certificate, e *evidence) {
+func (g *Gatherer) addResponder(ctx context.Context, responder, issuer *x509.Certificate, e *gathered) {
 	add(&e.certificates, responder.Raw)
 	if hasExtension(responder, oidNoCheck) {
 		return

@@ -165,6 +165,8 @@ func TestGatherLocalCRL(t *testing.T) {
 	}
 }
 
+var oidIssuingDistributionPoint = asn1.ObjectIdentifier{2, 5, 29, 28}
+
 // TestCRLScope checks that a CRL proves nothing about a certificate that it does not cover.
 func TestCRLScope(t *testing.T) {
 	extension := func(critical bool, oid asn1.ObjectIdentifier, value []byte) func(l *x509.RevocationList) {

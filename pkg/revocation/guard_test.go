@@ -3,7 +3,6 @@ package revocation
 import (
 	"crypto/x509"
 	"errors"
-	"math/big"
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
@@ -41,20 +40,4 @@ func TestPrivateAddressesAreNotAsked(t *testing.T) {
 			t.Errorf("by name %v: %d requests arrived, want 0", byName, n)
 		}
 	}
-}
-
-func FuzzParseScope(f *testing.F) {
-	f.Add([]byte{0x30, 3, 0x81, 1, 0xff})
-	f.Fuzz(func(t *testing.T, in []byte) {
-		if s, err := parseScope(in); err == nil {
-			_ = s.covers(&x509.Certificate{})
-		}
-	})
-}
-
-func FuzzNames(f *testing.F) {
-	f.Add([]byte{0x30, 0})
-	f.Fuzz(func(t *testing.T, in []byte) {
-		_ = names(in, &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{})
-	})
 }

@@ -1,20 +1,17 @@
 package revocation
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
-	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 	"golang.org/x/crypto/ocsp"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/evidence"
 )
 
 const (
@@ -64,11 +61,8 @@ func (g *Gatherer) checkOCSP(der []byte, cert, issuer *x509.Certificate, now tim
 		return nil, time.Time{}, err
 	}
 	a := &ocspAnswer{der: der}
-	if a.responder, err = responderOf(r, issuer, now); err != nil {
+	if a.responder, err = evidence.CheckOCSP(r, cert, issuer, now); err != nil {
 		return nil, time.Time{}, err
-	}
-	if !names(r.TBSResponseData, cert, issuer) {
-		return nil, time.Time{}, errors.New("the answer is about another certificate")
 	}
 	until, err := fresh(r.ThisUpdate, r.NextUpdate, now)
 	if err != nil {
@@ -81,31 +75,6 @@ func (g *Gatherer) checkOCSP(der []byte, cert, issuer *x509.Certificate, now tim
 		return nil, time.Time{}, errRevoked
 	}
 	return nil, time.Time{}, errors.New("the responder does not know the certificate")
-}
-
-// responderOf returns the certificate that signed the answer if it belongs to a delegate (RFC 6960
-// 4.2.2.2), which the issuer itself must have certified for this purpose. It returns nil if the
-// issuer signed. The signature is checked in both cases.
-func responderOf(r *ocsp.Response, issuer *x509.Certificate, now time.Time) (*x509.Certificate, error) {
-	c := r.Certificate // ParseResponse has verified the signature with it
-	if c == nil || bytes.Equal(c.Raw, issuer.Raw) ||
-		bytes.Equal(c.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) {
-		return nil, r.CheckSignatureFrom(issuer)
-	}
-	if !bytes.Equal(c.RawIssuer, issuer.RawSubject) || c.CheckSignatureFrom(issuer) != nil {
-		return nil, errors.New("the responder's certificate was not issued by the certificate's issuer")
-	}
-	purpose := false
-	for _, u := range c.ExtKeyUsage {
-		purpose = purpose || u == x509.ExtKeyUsageOCSPSigning
-	}
-	if !purpose || c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		return nil, errors.New("the responder's certificate is not for OCSP")
-	}
-	if now.Before(c.NotBefore.Add(-maxSkew)) || now.After(c.NotAfter) {
-		return nil, errors.New("the responder's certificate is not valid now")
-	}
-	return c, nil
 }
 
 // fresh checks the times of an answer or a CRL and returns until when it is valid.
@@ -127,34 +96,4 @@ func earlier(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// names reports whether one of the responses in ResponseData (RFC 6960 4.2.1) is about cert of
-// issuer. This check is needed because ParseResponseForCert compares only the serial number.
-func names(responseData []byte, cert, issuer *x509.Certificate) bool {
-	in := cryptobyte.String(responseData)
-	var data, responses cryptobyte.String
-	if !in.ReadASN1(&data, cbasn1.SEQUENCE) || !data.SkipOptionalASN1(cbasn1.Tag(0).ContextSpecific().Constructed()) ||
-		!data.ReadAnyASN1(new(cryptobyte.String), new(cbasn1.Tag)) || !data.SkipASN1(cbasn1.GeneralizedTime) ||
-		!data.ReadASN1(&responses, cbasn1.SEQUENCE) {
-		return false
-	}
-	for !responses.Empty() {
-		var single, id, algorithm cryptobyte.String
-		var name, key []byte
-		serial := new(big.Int)
-		var oid asn1.ObjectIdentifier
-		if !responses.ReadASN1(&single, cbasn1.SEQUENCE) || !single.ReadASN1(&id, cbasn1.SEQUENCE) ||
-			!id.ReadASN1(&algorithm, cbasn1.SEQUENCE) || !algorithm.ReadASN1ObjectIdentifier(&oid) ||
-			!id.ReadASN1Bytes(&name, cbasn1.OCTET_STRING) || !id.ReadASN1Bytes(&key, cbasn1.OCTET_STRING) ||
-			!id.ReadASN1Integer(serial) {
-			return false
-		}
-		if serial.Cmp(cert.SerialNumber) != 0 {
-			continue
-		}
-		wantName, wantKey := identify(issuer, oid)
-		return wantName != nil && bytes.Equal(name, wantName) && bytes.Equal(key, wantKey)
-	}
-	return false
 }

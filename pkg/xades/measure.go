@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"hash"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -15,6 +16,10 @@ import (
 // maxDigests bounds the work on a hostile document: each digest hashes up to the whole document. A
 // signature has three.
 const maxDigests = 64
+
+// maxBlockHashes bounds how many digests are computed in other goroutines, because each of them has
+// two buffers. Only one part of a document is large: the document.
+const maxBlockHashes = 4
 
 // Limits of the canonical forms that are kept for archive timestamps.
 const (
@@ -66,7 +71,8 @@ func (p part) config() xmlc14n.Config {
 
 // digest is a digest to compute: of a canonical form, or of decoded base64.
 type digest struct {
-	hash      hash.Hash              // nil if form is set
+	hash      hash.Hash              // nil if form is set; complete after the pass
+	blocks    *blockHash             // writes to hash; nil if form is set
 	form      *keptForm              // nil if hash is set
 	canonical *xmlc14n.Canonicalizer // nil for base64
 	base64    *base64Text            // nil for a canonical form
@@ -142,7 +148,11 @@ func (m *measurer) add(p part) *digest {
 		w = d.form
 	case p.hash != 0 && len(m.digests)-m.forms < maxDigests:
 		d.hash = p.hash.New()
-		w = d.hash
+		d.blocks = newBlockHash(d.hash)
+		if len(m.digests)-m.forms >= maxBlockHashes {
+			d.blocks.alone = math.MaxInt
+		}
+		w = d.blocks
 	default:
 		return nil
 	}
@@ -302,6 +312,11 @@ func (m *measurer) endPass() error {
 		}
 		if err := d.canonical.Close(); err != nil && d.canonical.Found() {
 			return err
+		}
+	}
+	for _, d := range m.digests {
+		if d.blocks != nil {
+			d.blocks.finish()
 		}
 	}
 	for _, e := range m.elements {

@@ -49,10 +49,10 @@ func scan(ctx context.Context, file signing.Sized, p *Profile, o options) (*scan
 // scanOnce reads a document. It returns the transform that is needed and the digest for the
 // transform that o asks for.
 func scanOnce(ctx context.Context, r io.Reader, p *Profile, o options) (*scanned, error) {
-	h := p.Digest.New()
+	blocks := newBlockHash(p.Digest.New())
 	s := &scanner{
 		tokens:  xmlc14n.NewTokenizer(r),
-		data:    xmlc14n.New(h, xmlc14n.Config{Form: dereferenced(o.form), Omit: omitted(o.transform)}),
+		data:    xmlc14n.New(blocks, xmlc14n.Config{Form: dereferenced(o.form), Omit: omitted(o.transform)}),
 		ids:     newIDs(),
 		options: o,
 	}
@@ -71,6 +71,7 @@ func scanOnce(ctx context.Context, r io.Reader, p *Profile, o options) (*scanned
 	if err != nil {
 		return nil, err
 	}
+	h := blocks.finish()
 	midstate, err := h.(encoding.BinaryMarshaler).MarshalBinary()
 	if err != nil {
 		return nil, internal("store hash", err)

@@ -11,21 +11,29 @@ type tagReader struct {
 	b       []byte
 	i       int // what was read, or where the fault is
 	attrs   []Attr
+	sorted  []Attr // attrs in canonical order, if a shape tells it
 	scratch []byte
 
-	close    int  // index of ">" or "/>"
-	empty    bool // the tag ends with "/>"
-	declares bool // an attribute may be a namespace declaration
-	tidy     bool // the tag is written as canonical form writes it, apart from the order of attributes
+	close    int    // index of ">" or "/>"
+	empty    bool   // the tag ends with "/>"
+	declares bool   // an attribute may be a namespace declaration
+	prefixed bool   // an attribute has a prefix
+	regular  bool   // attributes have single blanks in front, no blanks around "=" and double quotes
+	tidy     bool   // the tag is written as canonical form writes it, apart from the order of attributes
+	matched  *shape // of the first attributes; nil if they have another one
 	reason   Reason
 }
 
 // read reads the rest of a tag, from b[i] behind the name on. It returns false if the tag goes on
-// behind b.
-func (r *tagReader) read(b []byte, i int) bool {
+// behind b. The attributes probably have the shape, unless it is nil.
+func (r *tagReader) read(b []byte, i int, probable *shape) bool {
 	r.b, r.i = b, i
 	r.attrs, r.scratch = r.attrs[:0], r.scratch[:0]
-	r.empty, r.declares, r.tidy, r.reason = false, false, true, ""
+	r.empty, r.declares, r.prefixed, r.reason = false, false, false, ""
+	r.regular, r.tidy, r.matched = true, true, nil
+	if probable != nil {
+		r.expected(probable)
+	}
 	for r.i < len(r.b) {
 		blanks := r.i
 		for r.i < len(r.b) && classes[r.b[r.i]]&spaceChar != 0 {
@@ -47,7 +55,10 @@ func (r *tagReader) read(b []byte, i int) bool {
 			r.reason = Syntax
 			return true
 		}
-		r.tidy = r.tidy && r.i == blanks+1 && r.b[blanks] == ' '
+		if r.i != blanks+1 || r.b[blanks] != ' ' {
+			r.regular, r.tidy = false, false
+		}
+		r.matched = nil
 		if done := r.attribute(); !done {
 			return false
 		}
@@ -112,14 +123,15 @@ func (r *tagReader) attribute() bool {
 	r.i += length + 1
 	if quote == '\'' {
 		plain = plain && bytes.IndexByte(value, '"') < 0
-		r.tidy = false
+		r.regular, r.tidy = false, false
 	}
 	r.tidy = r.tidy && plain
 	if r.b[at] == 'x' && bytes.HasPrefix(r.b[at:], []byte("xmlns")) {
 		r.declares, r.tidy = true, false
 	}
+	r.prefixed = r.prefixed || name.colon >= name.from
 	r.attrs = append(r.attrs, Attr{
-		Name: r.b[name.from:name.to], Local: r.b[name.colon+1 : name.to], Value: value, plain: plain, at: at,
+		Name: r.b[name.from:name.to], Local: r.b[name.colon+1 : name.to], Value: value, binding: none, plain: plain, at: at,
 	})
 	return true
 }
@@ -130,7 +142,7 @@ func (r *tagReader) equals() {
 		r.i++
 		return
 	}
-	r.tidy = false
+	r.regular, r.tidy = false, false
 	for seen := false; r.i < len(r.b); r.i++ {
 		switch c := r.b[r.i]; {
 		case classes[c]&spaceChar != 0:

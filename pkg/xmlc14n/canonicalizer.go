@@ -215,6 +215,10 @@ func (c *Canonicalizer) tag(t *Token, attrs []Attr) {
 	c.declarations(t)
 	for i := range attrs {
 		a := &attrs[i]
+		if a.plain && len(a.Name)+len(a.Value) < copyBytes {
+			c.out.attribute(a.Name, a.Value)
+			continue
+		}
 		c.out.text(" ")
 		c.out.bytes(a.Name)
 		c.out.text(`="`)

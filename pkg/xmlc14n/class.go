@@ -113,3 +113,27 @@ func skipPlain(b []byte, i int) int {
 	}
 	return i
 }
+
+// skipValue returns the index of the first byte of b, from i on, that is not an ordinary ASCII
+// character of an attribute value: a double quote, or what skipPlain stops at.
+func skipValue(b []byte, i int) int {
+	for i+8 <= len(b) {
+		x := binary.LittleEndian.Uint64(b[i:])
+		angle := (x | 0x02*ones) ^ '>'*ones // as in skipPlain
+		ampersand := x ^ '&'*ones
+		quote := x ^ '"'*ones
+		hits := (x | (x - 0x20*ones) | (angle - ones) | (ampersand - ones) | (quote - ones)) & highs
+		if hits != 0 {
+			return i + bits.TrailingZeros64(hits)/8
+		}
+		i += 8
+	}
+	for i < len(b) {
+		c := b[i]
+		if c < 0x20 || c >= utf8.RuneSelf || c == '<' || c == '>' || c == '&' || c == '"' {
+			break
+		}
+		i++
+	}
+	return i
+}

@@ -47,6 +47,10 @@ const (
 	maxTailBytes   = 64
 	maxTailChanges = 16
 
+	// These bound the attributes that a place remembers without their values.
+	maxShapeAttributes = 24
+	maxShapeBytes      = 512
+
 	// maxPrefixes bounds the table of prefixes that were seen. Above it, prefixes that are not in
 	// scope are forgotten.
 	maxPrefixes = 4 * maxNamespaces

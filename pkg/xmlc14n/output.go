@@ -102,6 +102,17 @@ func (o *output) text(s string) {
 	o.buf = append(o.buf, s...)
 }
 
+// attribute writes a short attribute, whose value needs no escaping.
+func (o *output) attribute(name, value []byte) {
+	o.flush()
+	if len(o.buf)+len(name)+len(value)+4 > cap(o.buf) {
+		o.drain()
+	}
+	b := append(append(o.buf, ' '), name...)
+	b = append(append(b, `="`...), value...)
+	o.buf = append(b, '"')
+}
+
 // escapes holds the references that replace characters.
 type escapes [64]string
 

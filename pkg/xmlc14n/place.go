@@ -20,6 +20,8 @@ type place struct {
 	tail    []byte // what followed the name in the last tag: its attributes, and ">"
 	attrs   []Attr // the attributes, which refer to tail
 	changes int    // how often the tail changed
+	shape   *shape // of the attributes of the last tag that had many; nil if there is none
+	shapes  int    // how often the shape changed
 
 	bound   *prefix // what the prefix was found to be
 	forgets int     // how often the scope had forgotten prefixes then
@@ -61,10 +63,15 @@ func (p *place) remember(tail []byte) {
 	p.changes++
 	p.tail = append(p.tail, tail...)
 	again := tagReader{attrs: p.attrs}
-	again.read(p.tail, 0)
+	again.read(p.tail, 0, nil)
 	p.attrs = again.attrs
-	for i := range p.attrs {
-		p.attrs[i].binding = none
+}
+
+// rememberShape keeps the shape of attributes that are in the order of the tag.
+func (p *place) rememberShape(attrs []Attr) {
+	if p.shapes < maxTailChanges {
+		p.shapes++
+		p.shape = newShape(attrs)
 	}
 }
 

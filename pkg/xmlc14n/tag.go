@@ -62,7 +62,7 @@ func (t *Tokenizer) startTag() error {
 				t.bareTag(p, x, i+1, nil)
 				return nil
 			}
-			if t.tag.read(b, i) {
+			if t.tag.read(b, i, p.shape) {
 				return t.fullTag(p)
 			}
 		}
@@ -118,29 +118,49 @@ func (t *Tokenizer) fullTag(p *place) error {
 	if !t.resolveElement(p) {
 		return t.fault(UndeclaredPrefix, tok.from)
 	}
-	if at := t.resolveAttrs(); at != 0 {
-		return t.fault(UndeclaredPrefix, at)
+	if tag.prefixed {
+		if at := t.resolveAttrs(); at != 0 {
+			return t.fault(UndeclaredPrefix, at)
+		}
 	}
 	if reason := t.scope.check(); reason != "" {
 		return t.fault(reason, tok.from)
 	}
-	inOrder := true
-	if len(tok.Attrs) > 1 {
-		var twice int
-		if inOrder, twice = sortAttrs(tok.Attrs); twice != 0 {
-			return t.fault(DuplicateAttribute, twice)
-		}
+	inOrder, twice := t.sort(p)
+	if twice != 0 {
+		return t.fault(DuplicateAttribute, twice)
 	}
 	tok.plain = tag.tidy && inOrder
 	t.empty = tag.empty
 	if t.empty {
 		return nil
 	}
-	if tok.plain && !slices.ContainsFunc(tok.Attrs, Attr.prefixed) {
+	if tok.plain && !tag.prefixed {
 		p.remember(tag.b[tok.at+1+len(p.name) : tag.i])
 	}
 	t.join()
 	return nil
+}
+
+// sort puts the attributes of the tag that t.tag has read into canonical order. It returns what
+// sortAttrs does.
+func (t *Tokenizer) sort(p *place) (inOrder bool, twice int) {
+	tag, tok := &t.tag, &t.token
+	if tag.matched != nil {
+		tok.Attrs, inOrder = tag.reorder(tag.matched)
+		return inOrder, 0
+	}
+	if len(tok.Attrs) == 0 {
+		return true, 0
+	}
+	if tag.regular && !tag.prefixed && !tag.declares {
+		p.rememberShape(tok.Attrs)
+	}
+	inOrder, twice = sortAttrs(tok.Attrs)
+	if twice != 0 {
+		p.shape = nil
+	}
+	return inOrder, twice
 }
 
 // join makes a leaf of the start tag that was just read, if the window has all of a leaf and the

@@ -55,8 +55,8 @@ func TestCovers(t *testing.T) {
 		if err := s.CoversAmong(chain, others[0]); (err == nil) != c.good {
 			t.Errorf("%s: CoversAmong = %v", name, err)
 		}
-		if err := s.CoversAmong(chain[:1], nil); (err == nil) != (c.certificates && c.ocsps) {
-			t.Errorf("%s: CoversAmong of a chain without issuers = %v", name, err)
+		if err := s.CoversAmong(chain[:1], nil); err == nil {
+			t.Errorf("%s: CoversAmong of a chain without issuers succeeds", name)
 		}
 		if err := s.Covers([]*x509.Certificate{p.Root}); err != nil {
 			t.Errorf("%s: Covers of a root = %v", name, err)

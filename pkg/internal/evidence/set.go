@@ -10,11 +10,12 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
-// Set is parsed validation data of a signature. Data that cannot be parsed is not in it, because
-// other programs may have stored it. A Set may be read concurrently.
+// Set is validation data of a signature. Data that cannot be parsed counts for nothing, because
+// other programs may have stored it. So does data that is not signed by those who may sign it. A
+// Set may be read concurrently.
 type Set struct {
 	Certificates []*x509.Certificate
-	ocsps        []*ocsp.Response
+	ocsps        [][]byte
 	crls         []*x509.RevocationList
 }
 
@@ -25,12 +26,9 @@ func (s *Set) AddCertificate(der []byte) {
 	}
 }
 
-// AddOCSP adds an OCSPResponse (RFC 6960 4.2.1). Its signature is not verified.
-func (s *Set) AddOCSP(der []byte) {
-	if r, err := ocsp.ParseResponse(der, nil); err == nil {
-		s.ocsps = append(s.ocsps, r)
-	}
-}
+// AddOCSP adds an OCSPResponse (RFC 6960 4.2.1). It is parsed when it is needed, because one
+// response may be about several certificates.
+func (s *Set) AddOCSP(der []byte) { s.ocsps = append(s.ocsps, der) }
 
 // AddCRL adds a certificate revocation list.
 func (s *Set) AddCRL(der []byte) {
@@ -45,9 +43,10 @@ var (
 )
 
 // Covers checks that the set has validation data for the first certificate of a chain and for each
-// certificate above it. It stops at a root, or at a certificate whose issuer is unknown here,
-// because a validator may trust a certificate that is not a root. If a certificate has several
-// issuers, as after cross-certification, one of them is enough.
+// certificate above it, and that this data says that the certificate is not revoked. It stops at a
+// root, or at a certificate whose issuer is unknown here, because a validator may trust a
+// certificate that is not a root. If a certificate has several issuers, as after
+// cross-certification, one of them is enough.
 func (s *Set) Covers(chain []*x509.Certificate) error { return s.CoversAmong(chain, s.Certificates) }
 
 // CoversAmong is like Covers, but looks for issuers only in chain and in others. A further
@@ -75,8 +74,6 @@ func (p *path) from(cert *x509.Certificate, first bool) error {
 		return nil
 	case !slices.ContainsFunc(p.Certificates, cert.Equal):
 		return errNoCertificate
-	case len(issuers) == 0 && p.revocationFor(cert, nil):
-		return nil
 	}
 	err := errNoRevocation
 	for _, issuer := range issuers {
@@ -102,18 +99,45 @@ func (p *path) issuers(cert *x509.Certificate) []*x509.Certificate {
 
 func isSelfIssued(c *x509.Certificate) bool { return string(c.RawIssuer) == string(c.RawSubject) }
 
-// revocationFor reports whether the set has an OCSP response or a CRL that covers cert. The
-// signature of an OCSP response is not verified here.
+// revocationFor reports whether the set has an OCSP response or a CRL which shows that cert is not
+// revoked, and which is signed by issuer or by a delegate of it.
 func (s *Set) revocationFor(cert, issuer *x509.Certificate) bool {
-	for _, r := range s.ocsps {
-		if r.SerialNumber != nil && r.SerialNumber.Cmp(cert.SerialNumber) == 0 {
+	for _, der := range s.ocsps {
+		r, err := ocsp.ParseResponseForCert(der, cert, nil)
+		if err != nil || r.Status != ocsp.Good {
+			continue
+		}
+		if s.trusts(r, cert, issuer) {
 			return true
 		}
 	}
 	for _, l := range s.crls {
-		if string(l.RawIssuer) == string(cert.RawIssuer) && (issuer == nil || l.CheckSignatureFrom(issuer) == nil) {
+		scope, err := CheckCRL(l, issuer)
+		if err == nil && scope.Covers(cert) == nil && !lists(l, cert) {
 			return true
 		}
 	}
 	return false
+}
+
+// trusts reports whether the signer of an OCSP response may answer for issuer. It must have been
+// entitled when it answered; later its certificate may expire. Beyond RFC 6960, which leaves this
+// to the configuration of the validator, a certificate above issuer may have certified it, as some
+// authorities have one responder for all their issuers.
+func (s *Set) trusts(r *ocsp.Response, cert, issuer *x509.Certificate) bool {
+	responder, err := CheckOCSP(r, cert, issuer, r.ProducedAt, s.Certificates...)
+	if err == nil || responder == nil {
+		return err == nil
+	}
+	above := certchain.Link(issuer, s.Certificates, r.ProducedAt)[1:]
+	return slices.ContainsFunc(above, func(c *x509.Certificate) bool {
+		return checkResponder(responder, c, r.ProducedAt) == nil
+	})
+}
+
+// lists reports whether a CRL contains a certificate of its issuer.
+func lists(l *x509.RevocationList, cert *x509.Certificate) bool {
+	return slices.ContainsFunc(l.RevokedCertificateEntries, func(e x509.RevocationListEntry) bool {
+		return e.SerialNumber.Cmp(cert.SerialNumber) == 0
+	})
 }

@@ -1,23 +1,43 @@
-package revocation
+package evidence
 
 import (
+	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// scope is the set of certificates to which an issuing distribution point (RFC 5280 5.2.5)
-// restricts a CRL. The zero scope covers all certificates.
-type scope struct {
+var (
+	oidIssuingDistributionPoint = asn1.ObjectIdentifier{2, 5, 29, 28}
+	oidAuthorityKeyID           = asn1.ObjectIdentifier{2, 5, 29, 35}
+)
+
+// CheckCRL checks that issuer signed a CRL, and that the CRL is not a delta CRL, an indirect one or
+// one of a kind that is not understood (RFC 5280 6.3.3). It returns which certificates the CRL
+// covers. It does not check the times of the CRL.
+func CheckCRL(crl *x509.RevocationList, issuer *x509.Certificate) (Scope, error) {
+	if !bytes.Equal(crl.RawIssuer, issuer.RawSubject) {
+		return Scope{}, errors.New("the CRL is from another issuer")
+	}
+	if err := crl.CheckSignatureFrom(issuer); err != nil {
+		return Scope{}, err
+	}
+	return readScope(crl)
+}
+
+// Scope is the set of certificates to which an issuing distribution point (RFC 5280 5.2.5)
+// restricts a CRL. The zero Scope covers all certificates.
+type Scope struct {
 	onlyUsers, onlyCAs bool
 	points             []string // URIs; nil = not restricted
 }
 
 // readScope reads the critical extensions of the CRL. If one of them is not understood, the CRL
 // cannot be used (RFC 5280 5.2).
-func readScope(crl *x509.RevocationList) (s scope, err error) {
+func readScope(crl *x509.RevocationList) (s Scope, err error) {
 	for _, e := range crl.Extensions {
 		switch {
 		case e.Id.Equal(oidIssuingDistributionPoint):
@@ -34,9 +54,9 @@ func readScope(crl *x509.RevocationList) (s scope, err error) {
 // parseScope parses IssuingDistributionPoint: [0] distributionPoint, [1] onlyContainsUserCerts, [2]
 // onlyContainsCACerts, [3] onlySomeReasons, [4] indirectCRL, [5] onlyContainsAttributeCerts. A CRL
 // with one of the last three does not contain enough information.
-func parseScope(der []byte) (scope, error) {
+func parseScope(der []byte) (Scope, error) {
 	malformed := errors.New("the CRL's distribution point is malformed")
-	var s scope
+	var s Scope
 	in := cryptobyte.String(der)
 	var body, point cryptobyte.String
 	var has bool
@@ -79,9 +99,9 @@ func parseScope(der []byte) (scope, error) {
 	return s, nil
 }
 
-// covers returns an error if the CRL does not cover cert. Then it proves nothing that cert is not
+// Covers returns an error if the CRL does not cover cert. Then it proves nothing that cert is not
 // in the CRL.
-func (s scope) covers(cert *x509.Certificate) error {
+func (s Scope) Covers(cert *x509.Certificate) error {
 	if s.onlyUsers && cert.IsCA || s.onlyCAs && !cert.IsCA {
 		return errors.New("the CRL covers other kinds of certificates")
 	}
