@@ -38,6 +38,7 @@ type management struct {
 	keys        *keyHome
 	state       *stateFolder
 	credentials *credentials.Set
+	signed      *signedDocuments
 	service     *signing.Service
 	phase       *phase
 	drain       *drain

@@ -14,6 +14,7 @@ const callReturned = "returned"
 // observer passes the events of the signing service to the parts that need them.
 type observer struct {
 	metrics     *signingMetrics
+	signed      *signedDocuments
 	credentials *credentials.Set
 	tracing     *tracing
 	callbacks   *callback.Notifier
@@ -26,6 +27,7 @@ func (o *observer) functions() signing.Observer {
 		Opened:         o.phase.opened,
 		OperationEnded: o.operationEnded,
 		DocumentEnded:  o.metrics.documentEnded,
+		DocumentSigned: o.signed.add,
 		CredentialRead: o.credentials.RecordRead,
 		CallEnded:      o.callEnded,
 	}

@@ -44,6 +44,7 @@ type proxy struct {
 	callbacks   *callback.Notifier
 	providers   *providers
 	credentials *credentials.Set
+	signed      *signedDocuments
 	service     *signing.Service
 	api         *api.API
 	management  *management
@@ -147,8 +148,8 @@ func (p *proxy) openState(ctx context.Context) (err error) {
 func (p *proxy) openManagement() {
 	p.management = &management{
 		cfg: p.cfg, log: p.log, registry: p.registry, certificate: p.certificate, instances: p.instances,
-		keys: p.keys, state: p.state, credentials: p.credentials, service: p.service, phase: &p.phase, drain: p.stop.drain,
-		departure: p.stop.departure, started: p.started,
+		keys: p.keys, state: p.state, credentials: p.credentials, signed: p.signed, service: p.service, phase: &p.phase,
+		drain: p.stop.drain, departure: p.stop.departure, started: p.started,
 	}
 }
 

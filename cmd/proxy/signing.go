@@ -23,9 +23,10 @@ func (p *proxy) openService(context.Context) (err error) {
 	if err := f.open(); err != nil {
 		return err
 	}
+	p.signed = newSignedDocuments(p.registry)
 	o := &observer{
-		metrics: newSigningMetrics(p.registry), credentials: p.credentials, tracing: p.tracing, callbacks: p.callbacks,
-		phase: &p.phase,
+		metrics: newSigningMetrics(p.registry), signed: p.signed, credentials: p.credentials, tracing: p.tracing,
+		callbacks: p.callbacks, phase: &p.phase,
 	}
 	s := p.cfg.Signing
 	p.service = signing.New(signing.Config{

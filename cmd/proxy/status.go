@@ -25,6 +25,7 @@ func (m *management) snapshot(ctx context.Context) status.Snapshot {
 		QueuedDocuments: queue.QueuedDocuments, ActiveOperations: queue.ActiveOperations,
 		OldestQueued: queue.OldestQueued, ShowReferences: m.cfg.Management.ShowReferences,
 	}
+	s.SignedDocuments = m.signed.list()
 	s.Credentials, s.MoreCredentials = m.credentials.Health(maxCredentials)
 	if endpoint.Host != "" {
 		s.Endpoint = endpoint.HostPort()

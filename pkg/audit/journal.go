@@ -129,6 +129,13 @@ func (s *Store) append(records []Record) error {
 	return err
 }
 
+// describe records what the document is and how it was to be signed.
+func (r *Record) describe(d *signing.Document) {
+	r.DocumentReference, r.SHA256 = d.ExternalReference, hex.EncodeToString(d.Content.SHA256[:])
+	s := &d.Signature
+	r.SignatureType, r.Level, r.Profile, r.Packaging = s.Type, s.Level, s.Profile, s.Packaging
+}
+
 // records returns a record for each digest of a call. The record of an operation that was removed
 // meanwhile contains only the id of the operation.
 func (s *Store) records(ctx context.Context, c signing.CallRecord, outcome Outcome) ([]Record, error) {
@@ -165,7 +172,7 @@ func (s *Store) records(ctx context.Context, c signing.CallRecord, outcome Outco
 				Document:      ref.Index + k,
 			}
 			if k < len(docs) {
-				r.DocumentReference, r.SHA256 = docs[k].ExternalReference, hex.EncodeToString(docs[k].Content.SHA256[:])
+				r.describe(&docs[k])
 			}
 			records = append(records, r)
 		}

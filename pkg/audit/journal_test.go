@@ -3,6 +3,8 @@ package audit_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/audit"
@@ -36,5 +38,46 @@ func TestCallThatEndsWhileListed(t *testing.T) {
 	}
 	if n := audit.OpenOf(s); n != 0 {
 		t.Errorf("%d calls are taken for open, want none", n)
+	}
+}
+
+// asked is a store that has one operation with two documents.
+type asked struct{ slow }
+
+func (a *asked) Operation(context.Context, signing.ID) (signing.Operation, error) {
+	return signing.Operation{ID: 7, ClientService: "client", ExternalReference: "r"}, nil
+}
+
+func (a *asked) Documents(_ context.Context, _ signing.ID, first, _ int) ([]signing.Document, error) {
+	return []signing.Document{
+		{DocumentRequest: signing.DocumentRequest{Signature: signing.SignatureInfo{
+			Type: signing.XAdES, Level: signing.LevelT, Profile: "facturae",
+		}}},
+		{DocumentRequest: signing.DocumentRequest{Signature: signing.SignatureInfo{
+			Type: signing.CAdES, Level: signing.LevelB, Packaging: signing.Detached,
+		}}},
+	}[first:], nil
+}
+
+// TestRecordSaysHowDocumentsAreSigned checks that a record has the type, the level, the profile and
+// the packaging of the signature.
+func TestRecordSaysHowDocumentsAreSigned(t *testing.T) {
+	folder := t.TempDir()
+	l := open(t, folder, newClock(), 0)
+	s := audit.NewStore(&asked{}, l)
+	call := signing.CallRecord{ID: "a", Credential: "c", Refs: []signing.Ref{{Operation: 7}, {Operation: 7, Index: 1}}}
+	err := errors.Join(s.BeginCall(t.Context(), call), s.AbandonCall(t.Context(), "a", signing.OutcomeRefused), l.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	report, err := audit.Verify(folder, func(_ string, r *audit.Record) {
+		if r != nil {
+			got = append(got, fmt.Sprintln(r.Document, r.SignatureType, r.Level, r.Profile, r.Packaging))
+		}
+	})
+	want := []string{"0 XAdES B-T facturae \n", "1 CAdES B-B  DETACHED\n"}
+	if err != nil || len(report.Faults) != 0 || !slices.Equal(got, want) {
+		t.Errorf("records = %q, %+v, %v, want %q", got, report, err, want)
 	}
 }

@@ -25,6 +25,12 @@ type Record struct {
 	// DocumentReference is the client's external reference of the document.
 	DocumentReference string `json:"documentExternalReference,omitempty"`
 	SHA256            string `json:"sha256,omitempty"` // of the document as received, hexadecimal
+	// How the document was to be signed. Profile and Packaging are empty if the request did not name
+	// them, and in records of older releases all four are.
+	SignatureType signing.SignatureType `json:"signatureType,omitempty"`
+	Level         signing.Level         `json:"level,omitempty"`
+	Profile       string                `json:"profile,omitempty"`
+	Packaging     signing.Packaging     `json:"packaging,omitempty"`
 }
 
 // Outcome is the result of the call that sent a digest.

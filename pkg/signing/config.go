@@ -109,6 +109,7 @@ type Observer struct {
 	Opened         func() // operations of an earlier process are queued again, and new ones are accepted
 	OperationEnded func(clientService string, status Status)
 	DocumentEnded  func(kind Kind, signed bool)
+	DocumentSigned func(t SignatureType)
 	// CredentialRead reports how the credential of a client service was read. It is called at every
 	// attempt at an operation. err is nil or says why the credential cannot be used.
 	CredentialRead func(clientService string, c *Credential, err *Error)
@@ -118,14 +119,16 @@ type Observer struct {
 
 // documentsEnded reports the results of documents.
 func (o *Observer) documentsEnded(ended []DocumentResult) {
-	if o.DocumentEnded == nil {
-		return
-	}
 	for _, r := range ended {
-		if r.Failure != nil {
-			o.DocumentEnded(r.Failure.Kind, false)
-		} else {
-			o.DocumentEnded(KindInternal, true)
+		kind, signed := KindInternal, r.Failure == nil
+		if !signed {
+			kind = r.Failure.Kind
+		}
+		if o.DocumentEnded != nil {
+			o.DocumentEnded(kind, signed)
+		}
+		if signed && o.DocumentSigned != nil {
+			o.DocumentSigned(r.Type)
 		}
 	}
 }

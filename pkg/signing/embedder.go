@@ -70,7 +70,7 @@ func byLevel(docs []Document) (local, remote []int) {
 
 func (em *embedder) embedOne(ctx context.Context, d Document) (signed DocumentResult, err error) {
 	defer panicToError(&err)
-	signed.Ref = d.Ref
+	signed.Ref, signed.Type = d.Ref, d.Signature.Type
 	p, value, err := em.cfg.Store.Prepared(ctx, d.Ref)
 	if err != nil {
 		return signed, storageError(err)

@@ -230,6 +230,7 @@ type DocumentResult struct {
 	// Pieces says how the signed document is joined; nil = the section follows the original.
 	Pieces  Pieces
 	Failure *Failure
+	Type    SignatureType // of a signed document, for the Observer; not stored
 }
 
 // Outcome is how a call ended.

@@ -31,6 +31,8 @@ type Snapshot struct {
 	OldestQueued     time.Duration
 
 	Signatures []Count // number of digests since the state folder was created, by outcome
+	// SignedDocuments is the number of documents that were signed since the start, by type.
+	SignedDocuments []Count
 
 	StoredOperations                                   int64
 	StoredBytes, UploadBytes, MetadataBytes, FreeBytes int64

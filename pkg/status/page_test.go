@@ -38,6 +38,7 @@ func snapshot() status.Snapshot {
 		QueuedDocuments: 7,
 		OldestQueued:    42 * time.Second,
 		Signatures:      []status.Count{{Name: "returned", Value: 99}},
+		SignedDocuments: []status.Count{{Name: "XAdES", Value: 77}},
 		FreeBytes:       5 << 30,
 		Recent: []status.Operation{
 			{
@@ -64,7 +65,7 @@ func TestRender(t *testing.T) {
 	for _, want := range []string{
 		"signstash-proxy 1.2.3", "proxy-1 (ordinal 1)", "sign-1.example.org:443", `class="good">ready`, "1 h 30 min ago",
 		">100<", `"n bad">3<`, `"n warn">20<`, "1 min ago: unknown", "<dt>Documents waiting</dt><dd>7</dd>", "42 s",
-		"<dt>returned</dt><dd>99</dd>", "5.0 GiB",
+		"<dt>returned</dt><dd>99</dd>", "<dt>XAdES</dt><dd>77</dd>", "5.0 GiB",
 		`class="bad">cannot be read: provider-credentials: &lt;the service&gt; says no`, "not read yet", "25 %",
 		"&lt;script&gt;",
 	} {
