@@ -58,7 +58,7 @@ func signerOf(p *trialpki.PKI, attributes, value []byte) []byte {
 }
 
 // signed returns the SignerInfo of somebody who signs these attributes, in this order.
-func signed(p *trialpki.PKI, attributes ...[]byte) []byte {
+func signerWith(p *trialpki.PKI, attributes ...[]byte) []byte {
 	set := setOf(attributes...)
 	return signerOf(p, set, valueOf(p, set))
 }
@@ -112,10 +112,10 @@ func TestAttackAttributes(t *testing.T) {
 	pick := func(oid asn1.ObjectIdentifier) int {
 		return slices.IndexFunc(good, func(a []byte) bool { return bytes.Contains(a, must(asn1.Marshal(oid))) })
 	}
-	more := func(further ...[]byte) []byte { return signed(p, append(slices.Clone(good), further...)...) }
+	more := func(further ...[]byte) []byte { return signerWith(p, append(slices.Clone(good), further...)...) }
 	without := func(oid asn1.ObjectIdentifier, further ...[]byte) []byte {
 		i := pick(oid)
-		return signed(p, append(slices.Delete(slices.Clone(good), i, i+1), further...)...)
+		return signerWith(p, append(slices.Delete(slices.Clone(good), i, i+1), further...)...)
 	}
 	octets := func(b []byte) []byte { return must(asn1.Marshal(b)) }
 	reversed := slices.Clone(good)
@@ -126,7 +126,7 @@ func TestAttackAttributes(t *testing.T) {
 	ess := elementsOf(elementsOf(good[pick(cms.OIDSigningCertificateV2)])[1])[0]
 	twice := attribute(cms.OIDSigningCertificateV2, ess, ess)
 	foreign := attributesFor(pkis()["P-384"], sample)
-	signer := signed(p, good...)
+	signer := signerWith(p, good...)
 	empty := func(value []byte) []byte { return replaced(signerOf(p, setOf(good...), value), []byte{}) }
 	const once, baseline = "exactly once", "valid   (CAdES baseline: "
 	for name, c := range map[string]struct {
@@ -136,7 +136,7 @@ func TestAttackAttributes(t *testing.T) {
 	}{
 		"none of it":                   {signer, Valid, "valid B-B"},
 		"re-ordered after signing":     {replaced(signer, slices.Concat(reversed...)), Invalid, "does not match"},
-		"signed in another order":      {signed(p, reversed...), Valid, baseline + "signed attributes are not in DER order"},
+		"signed in another order":      {signerWith(p, reversed...), Valid, baseline + "signed attributes are not in DER"},
 		"two digests":                  {more(otherDigest), Invalid, once},
 		"two digests in one attribute": {without(cms.OIDMessageDigest, twoDigests), Invalid, once},
 		"no digest":                    {without(cms.OIDMessageDigest), Invalid, once},
@@ -144,7 +144,7 @@ func TestAttackAttributes(t *testing.T) {
 		"two content-types":            {more(timestamp), Invalid, once},
 		"another content-type":         {without(cms.OIDContentType, timestamp), Invalid, "content-type differs"},
 		"two certificates named":       {without(cms.OIDSigningCertificateV2, twice), Invalid, "has 2 values"},
-		"another certificate named":    {signed(p, foreign...), Invalid, "names another certificate"},
+		"another certificate named":    {signerWith(p, foreign...), Invalid, "names another certificate"},
 		"no certificate named":         {without(cms.OIDSigningCertificateV2), Valid, baseline + "signing-certificate"},
 		"two signing-times":            {more(good[pick(cms.OIDSigningTime)]), Valid, "signing-time is present 2 times"},
 		"empty, signed as such":        {empty(valueOf(p, setOf())), Invalid, once},
@@ -179,11 +179,11 @@ func (c attack) run(t *testing.T, name string, o VerifyOptions) {
 func TestAttackContent(t *testing.T) {
 	p, other := pki(), []byte("another content")
 	good := attributesFor(p, sample)
-	signer, set := signed(p, good...), setOf(good...)
+	signer, set := signerWith(p, good...), setOf(good...)
 	bare := replaced(signer, nil)
 	spoiled := signerOf(p, set, valueOf(p, other))
 	retagged := fileOf(p, nil, sample, signer)
-	ofOther := signed(p, attributesFor(p, other)...)
+	ofOther := signerWith(p, attributesFor(p, other)...)
 	md5 := opensslSign(t, pkis()["RSA-SHA256"], sample, "DER", "-md", "md5")
 	at := bytes.Index(retagged, sample) - 2
 	retagged[at] = tagSequence

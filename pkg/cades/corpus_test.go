@@ -28,7 +28,7 @@ func corpusFiles(t *testing.T) []string {
 	}
 	more := os.Getenv("SIGNSTASH_CORPUS")
 	if more == "" {
-		return append(glob(5, "../xmlc14n/testdata/edges/*.xml"), glob(2, "../pades/testdata/corpus/*.pdf")...)
+		return append(glob(3, "../xmlc14n/testdata/edges/*.xml"), glob(1, "../pades/testdata/corpus/*.pdf")...)
 	}
 	const all = 1000
 	return slices.Concat(glob(all, more, "xml", "*.[xX][mM][lL]"), glob(all, more, "xml-edges", "*.[xX][mM][lL]"),

@@ -51,11 +51,12 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestLevels signs with each packaging, level and algorithm, and has OpenSSL judge the result.
+// TestLevels signs with each packaging, level and algorithm. OpenSSL judges one of the packagings
+// in turn.
 func TestLevels(t *testing.T) {
 	for name, p := range pkis() {
 		for _, packaging := range []signing.Packaging{signing.Enveloping, signing.Detached} {
-			for _, level := range levels {
+			for i, level := range levels {
 				t.Run(name+" "+string(packaging)+" "+string(level), func(t *testing.T) {
 					w := want{level: level, packaging: packaging, pki: p}
 					signed := w.mustSign(t, sample)
@@ -71,7 +72,9 @@ func TestLevels(t *testing.T) {
 					if r.Verdict() != Valid || r.Signatures[0].Level != level || r.Encoding != DER || r.Attached == detached {
 						t.Errorf("report = %+v: %s", r, describe(r))
 					}
-					askOpenSSL(t, p, signed, sample, detached)
+					if detached == (i%2 == 0) {
+						askOpenSSL(t, p, signed, sample, detached)
+					}
 				})
 			}
 		}
