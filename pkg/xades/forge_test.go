@@ -103,7 +103,7 @@ func (p parts) signature() string {
 // complete signs the templates in a document, in their order: it fills in the digests of the
 // references that are understood, and the value. Signatures of which something is not understood
 // get values that are not right.
-func complete(t *testing.T, doc string) string {
+func complete(t testing.TB, doc string) string {
 	t.Helper()
 	for strings.Contains(doc, valueMark) {
 		j := judgeOf(t, doc)
@@ -125,7 +125,7 @@ func complete(t *testing.T, doc string) string {
 }
 
 // judgeOf measures what the first signature without a value needs.
-func judgeOf(t *testing.T, doc string) *judge {
+func judgeOf(t testing.TB, doc string) *judge {
 	t.Helper()
 	m := newMeasurer()
 	var j *judge

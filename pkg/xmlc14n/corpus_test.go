@@ -19,7 +19,8 @@ var update = flag.Bool("update", false, "write testdata/refusals.txt; needs the 
 const refusalsFile = "testdata/refusals.txt"
 
 // TestCorpus compares the six canonical forms of real documents with those of libxml2 and the JDK,
-// for the whole document and for elements in their place. A refused document must be in the list.
+// for the whole document and for elements in their place. A refused document must be in the list,
+// which says whether the judges refuse it too.
 func TestCorpus(t *testing.T) {
 	asked := judges(t)
 	expected := refusals(t)
@@ -36,9 +37,10 @@ func TestCorpus(t *testing.T) {
 			if !errors.As(err, &fault) {
 				t.Fatal(err)
 			}
-			refused = append(refused, name+"\t"+string(fault.Reason)+"\n")
-			if fault.Reason != expected[name] && !*update {
-				t.Errorf("%s is refused with %q, want %q", name, fault.Reason, expected[name])
+			line := string(fault.Reason) + "\t" + acceptors(t, asked, doc, fault.Reason)
+			refused = append(refused, name+"\t"+line+"\n")
+			if line != expected[name] && len(asked) == 2 && !*update {
+				t.Errorf("%s is refused with %q, want %q", name, line, expected[name])
 			}
 			continue
 		}
@@ -55,6 +57,37 @@ func TestCorpus(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// onlyHere says why a document is refused although a judge accepts it. The JDK refuses every
+// document type declaration because Jdk.java asks it to.
+var onlyHere = map[Reason]string{
+	Doctype:          "entities and default attributes change what is signed, external ones read files",
+	Version:          "XML 1.1 has other rules for line breaks and names, and its canonical form is not defined",
+	UndeclaredPrefix: "Namespaces in XML forbids it, and names without a namespace name have no canonical order",
+}
+
+// acceptors returns the judges that accept a document that is refused here, with the reason why
+// they are not followed, or "all" if every judge refuses it too.
+func acceptors(t *testing.T, asked map[string]*judge, doc []byte, reason Reason) string {
+	t.Helper()
+	var who []string
+	for name, j := range asked {
+		for _, form := range forms {
+			if _, ok := j.ask(t, request{form: form, doc: doc}); ok {
+				who = append(who, name)
+				break
+			}
+		}
+	}
+	if len(who) == 0 {
+		return "all"
+	}
+	slices.Sort(who)
+	if onlyHere[reason] == "" {
+		t.Errorf("%s accept what is refused here with %q, without a justification", who, reason)
+	}
+	return "accepted by " + strings.Join(who, ", ") + ": " + onlyHere[reason]
 }
 
 // manyElements is the number of elements above which only the whole document is compared, because
@@ -103,16 +136,16 @@ func countElements(doc []byte) (int, error) {
 	return elements, err
 }
 
-func refusals(t *testing.T) map[string]Reason {
+func refusals(t *testing.T) map[string]string {
 	t.Helper()
 	b, err := os.ReadFile(refusalsFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := map[string]Reason{}
+	list := map[string]string{}
 	for line := range strings.Lines(string(b)) {
 		name, reason, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		list[name] = Reason(reason)
+		list[name] = reason
 	}
 	return list
 }
