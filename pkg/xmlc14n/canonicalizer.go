@@ -87,6 +87,9 @@ func (c *Canonicalizer) Token(t *Token) error {
 		return c.out.err
 	}
 	c.out.attach(t.src)
+	if t.lead < t.at && c.writes() {
+		c.out.extend(t.lead, t.at)
+	}
 	switch t.Kind {
 	case StartElement:
 		c.start(t)
@@ -198,7 +201,7 @@ func (c *Canonicalizer) leaf(t *Token) {
 		name := t.from + 1 + len(t.place.name)
 		c.out.extend(t.from, name)
 		if c.ns.needs(&t.src.scope, t.binding) {
-			c.out.bytes(t.src.scope.bindings[t.binding].text)
+			c.out.insert(name, t.src.scope.bindings[t.binding].text)
 		}
 		c.out.extend(name, t.end)
 	default:

@@ -114,6 +114,15 @@ func skipPlain(b []byte, i int) int {
 	return i
 }
 
+// skipBlanks returns the index of the first byte of b, from i on, that is no blank, tab or line
+// feed.
+func skipBlanks(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t') {
+		i++
+	}
+	return i
+}
+
 // skipValue returns the index of the first byte of b, from i on, that is not an ordinary ASCII
 // character of an attribute value: a double quote, or what skipPlain stops at.
 func skipValue(b []byte, i int) int {

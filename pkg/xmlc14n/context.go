@@ -31,6 +31,9 @@ type InheritedAttr struct {
 func (t *Tokenizer) Context() Context {
 	s := &t.scope
 	c := Context{Depth: s.depth()}
+	if t.leaf {
+		c.Depth++
+	}
 	for i, b := range s.bindings {
 		if b.prefix.top == i && b.prefix.name != "xml" && (b.prefix.name != "" || len(b.uri) > 0) {
 			c.Namespaces = append(c.Namespaces, Namespace{Prefix: b.prefix.name, URI: string(b.uri)})

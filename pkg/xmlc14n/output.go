@@ -17,6 +17,7 @@ type output struct {
 	w    io.Writer
 	err  error
 	buf  []byte
+	own  []byte // empty; buf is this unless the writer has a buffer
 	src  *Tokenizer
 	from int // src.buf[from:to] is still to be written, after buf
 	to   int
@@ -28,8 +29,21 @@ func (o *output) attach(t *Tokenizer) {
 		return
 	}
 	o.src = t
-	o.buf = make([]byte, 0, outputBytes)
+	if o.own == nil {
+		o.own = make([]byte, 0, outputBytes)
+		o.renew()
+	}
 	t.pin(o)
+}
+
+// renew gets an empty buffer, from the writer if it has a large one.
+func (o *output) renew() {
+	o.buf = o.own
+	if w, ok := o.w.(interface{ AvailableBuffer() []byte }); ok {
+		if b := w.AvailableBuffer(); cap(b) >= outputBytes {
+			o.buf = b
+		}
+	}
 }
 
 // extend writes a part of the window.
@@ -64,8 +78,9 @@ func (o *output) flush() {
 
 // drain writes the buffer.
 func (o *output) drain() {
-	o.write(o.buf)
-	o.buf = o.buf[:0]
+	if len(o.buf) > 0 {
+		o.write(o.buf)
+	}
 }
 
 // append buffers b, which is shorter than the buffer.
@@ -80,6 +95,22 @@ func (o *output) write(b []byte) {
 	if o.err == nil && len(b) > 0 {
 		_, o.err = o.w.Write(b)
 	}
+	o.renew()
+}
+
+// insert writes the part of the window up to buf[at], and then b. What follows in the window can be
+// added with extend.
+func (o *output) insert(at int, b []byte) {
+	if o.to != at || o.from == at || at-o.from+len(b) >= copyBytes {
+		o.bytes(b)
+		return
+	}
+	part := o.src.buf[o.from:at]
+	if len(o.buf)+len(part)+len(b) > cap(o.buf) {
+		o.drain()
+	}
+	o.buf = append(append(o.buf, part...), b...)
+	o.from, o.to = 0, 0
 }
 
 // bytes writes b.

@@ -17,14 +17,37 @@ type place struct {
 	children []*place // some of the places of children
 	replaced int      // how many children were forgotten
 
-	tail    []byte // what followed the name in the last tag: its attributes, and ">"
-	attrs   []Attr // the attributes, which refer to tail
-	changes int    // how often the tail changed
+	bare    []byte // the start tag without attributes
+	end     []byte // the end tag
+	tag     []byte // the last start tag with attributes that were worth remembering, else empty
+	attrs   []Attr // its attributes, which refer to tag
+	changes int    // how often tag changed
 	shape   *shape // of the attributes of the last tag that had many; nil if there is none
 	shapes  int    // how often the shape changed
 
 	bound   *prefix // what the prefix was found to be
 	forgets int     // how often the scope had forgotten prefixes then
+}
+
+// newPlace returns a place of elements with the name. All its names share one array.
+func newPlace(name []byte, prefixed int) *place {
+	text := make([]byte, 0, 2*len(name)+len("<></>"))
+	text = append(append(append(text, '<'), name...), '>')
+	bare := len(text)
+	text = append(append(append(text, "</"...), name...), '>')
+	return &place{name: text[1 : bare-1], prefixed: prefixed, bare: text[:bare], end: text[bare:]}
+}
+
+// startTag returns which of the tags that are remembered b starts with, and its attributes. It
+// returns nil if there is none.
+func (p *place) startTag(b []byte) (tag []byte, attrs []Attr) {
+	if len(p.tag) > 0 && bytes.HasPrefix(b, p.tag) {
+		return p.tag, p.attrs
+	}
+	if bytes.HasPrefix(b, p.bare) {
+		return p.bare, nil
+	}
+	return nil, nil
 }
 
 // prefix returns the prefix, which is empty if there is none.
@@ -50,20 +73,20 @@ func guess(slot **place, b []byte) *place {
 	return g
 }
 
-// remember keeps the text that follows the name in a tag, and its attributes, so that the same tag
-// in the same place need not be read again. Tags that change often are not kept.
-func (p *place) remember(tail []byte) {
-	if bytes.Equal(p.tail, tail) {
+// remember keeps a start tag and its attributes, so that the same tag in the same place need not be
+// read again. Tags that change often are not kept.
+func (p *place) remember(tag []byte) {
+	if bytes.Equal(p.tag, tag) {
 		return
 	}
-	p.tail = p.tail[:0]
-	if p.changes == maxTailChanges || len(tail) > maxTailBytes {
+	p.tag = p.tag[:0]
+	if p.changes == maxTailChanges || len(tag)-len(p.name) > maxTailBytes {
 		return
 	}
 	p.changes++
-	p.tail = append(p.tail, tail...)
+	p.tag = append(p.tag, tag...)
 	again := tagReader{attrs: p.attrs}
-	again.read(p.tail, 0, nil)
+	again.read(p.tag, len("<")+len(p.name), nil)
 	p.attrs = again.attrs
 }
 
@@ -91,7 +114,7 @@ func (s *places) child(p *place, name []byte, prefixed int) *place {
 		}
 	}
 	s.known++
-	c := &place{name: append([]byte(nil), name...), prefixed: prefixed}
+	c := newPlace(name, prefixed)
 	switch {
 	case len(name) > maxKnownNameBytes:
 	case len(p.children) < maxKnownChildren:

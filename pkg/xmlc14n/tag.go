@@ -60,6 +60,7 @@ func (t *Tokenizer) startTag() error {
 					return t.fault(reason, t.pos)
 				}
 				t.bareTag(p, x, i+1, nil)
+				t.join()
 				return nil
 			}
 			if t.tag.read(b, i, p.shape) {
@@ -96,7 +97,6 @@ func (t *Tokenizer) bareTag(p *place, x *prefix, to int, attrs []Attr) {
 	tok.plain = true
 	tok.binding = x.top
 	t.scope.innermost().binding = int32(x.top)
-	t.join()
 }
 
 // fullTag reports the start tag that t.tag has read.
@@ -136,7 +136,7 @@ func (t *Tokenizer) fullTag(p *place) error {
 		return nil
 	}
 	if tok.plain && !tag.prefixed {
-		p.remember(tag.b[tok.at+1+len(p.name) : tag.i])
+		p.remember(tag.b[tok.at:tag.i])
 	}
 	t.join()
 	return nil
@@ -169,19 +169,50 @@ func (t *Tokenizer) join() {
 	if !t.Leaves {
 		return
 	}
-	b := t.buf[:t.end]
-	name := t.token.place.name
-	i := skipPlain(b, t.pos)
-	to := i + len("</") + len(name)
-	if to >= len(b) || b[to] != '>' || b[i] != '<' || b[i+1] != '/' || string(b[i+2:to]) != string(name) {
+	p := t.token.place
+	end := leafText(t.buf[:t.end], t.pos, p)
+	if end < 0 {
 		return
 	}
 	t.token.Kind = Leaf
-	t.token.textEnd = i
-	t.token.end = to + 1
-	t.pos = to + 1
-	t.places.slot = &t.token.place.next
+	t.token.textEnd = end
+	t.token.end = end + len(p.end)
+	t.pos = t.token.end
+	t.places.slot = &p.next
 	t.closing = true
+}
+
+// leafText returns where the text ends that starts at b[i], behind the start tag of an element of
+// the place. It returns -1 if b does not have the whole element, or if the element has something
+// else than text that is written as in canonical form.
+func leafText(b []byte, i int, p *place) int {
+	to := skipPlain(b, i)
+	if to < len(b) && b[to] != '<' {
+		var plain bool
+		var reason Reason
+		if to, plain, reason = scanText(b, i); !plain || reason != "" {
+			return -1
+		}
+	}
+	if !bytes.HasPrefix(b[to:], p.end) {
+		return -1
+	}
+	return to
+}
+
+// emitLeaf reports a leaf that declares nothing: the start tag in buf[from:to], and text up to
+// textEnd. Its element is not put into scope.elements.
+func (t *Tokenizer) emitLeaf(p *place, x *prefix, from, to, textEnd int, attrs []Attr) {
+	tok := t.emit(Leaf, from, textEnd+len(p.end))
+	tok.Depth++
+	tok.to, tok.close, tok.textEnd = to, to-1, textEnd
+	tok.place = p
+	tok.declared = len(t.scope.bindings)
+	tok.binding = x.top
+	tok.Empty, tok.plain = false, true
+	tok.Attrs = attrs
+	t.places.slot = &p.next
+	t.leaf = true
 }
 
 // emitStart opens an element whose tag ends at buf[to].

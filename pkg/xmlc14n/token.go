@@ -49,6 +49,7 @@ type Token struct {
 	place     *place
 	binding   int  // of the element's name
 	declared  int  // bindings from this index on are declared by the element
+	lead      int  // blanks that belong to the token are in the window from here to at
 	at, end   int  // the token in the window
 	from, to  int  // its data, or the tag; the start tag of a leaf
 	close     int  // the end of a start tag
@@ -92,6 +93,9 @@ func (t *Token) Local() []byte {
 	}
 	return t.place.name[t.place.prefixed:]
 }
+
+// ends says whether an element ends with the token.
+func (t *Token) ends() bool { return t.Kind == EndElement || t.Kind == Leaf }
 
 func (t *Token) isElement() bool {
 	return t.Kind == StartElement || t.Kind == EndElement || t.Kind == Leaf

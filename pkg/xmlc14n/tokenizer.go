@@ -9,8 +9,9 @@ import (
 // Tokenizer reads a document and reports its tokens. It must not be used by several goroutines at
 // once.
 type Tokenizer struct {
-	// Leaves makes the tokenizer report short elements with nothing but text as one token of kind
-	// [Leaf], which is faster. It may be set at any time.
+	// Leaves makes the tokenizer report fewer tokens, which is faster. Short elements with nothing but
+	// text become one token of kind [Leaf]. Blanks between tags are not reported, but belong to the
+	// tag behind them; [Canonicalizer] writes them. It may be set at any time.
 	Leaves bool
 
 	window
@@ -24,6 +25,7 @@ type Tokenizer struct {
 	ready   bool // Next can expect ordinary content at pos
 	started bool
 	root    bool  // the root element has started
+	leaf    bool  // the token is a leaf that is not in scope.elements
 	closing bool  // the innermost element ended with the last token
 	empty   bool  // the innermost element was written <a/>, and its end was not reported yet
 	failed  error // what every further call of Next returns
@@ -51,6 +53,7 @@ func (t *Tokenizer) Next() (*Token, error) {
 		t.closing = false
 		t.scope.pop()
 	}
+	t.leaf = false
 	if t.ready && t.common() {
 		return &t.token, nil
 	}
@@ -73,50 +76,57 @@ func (t *Tokenizer) common() bool {
 	if len(b)-pos < 2 || len(t.scope.elements) == 0 {
 		return false
 	}
-	if b[pos] != '<' {
-		i := pos
-		if b[i] == '\n' {
-			i++
-		}
-		plain := true
-		if i = skipPlain(b, i); i == len(b) || b[i] != '<' {
-			var reason Reason
-			if i, plain, reason = scanText(b, pos); i == len(b) || i == pos || reason != "" {
-				return false
-			}
-		}
-		t.emit(Text, pos, i).plain = plain
+	if b[pos] == '<' {
+		return t.commonTag(b, pos)
+	}
+	i := skipBlanks(b, pos)
+	if t.Leaves && i > pos && i+1 < len(b) && b[i] == '<' && (b[i+1] != '/' || t.token.ends()) && t.commonTag(b, i) {
+		t.token.lead = pos
 		return true
 	}
-	if b[pos+1] == '/' {
-		e := t.scope.innermost()
-		to := pos + 2 + len(e.place.name)
-		if to >= len(b) || b[to] != '>' || string(b[pos+2:to]) != string(e.place.name) {
+	plain := true
+	if i = skipPlain(b, i); i == len(b) || b[i] != '<' {
+		var reason Reason
+		if i, plain, reason = scanText(b, pos); i == len(b) || i == pos || reason != "" {
 			return false
 		}
-		t.emitEnd(e, pos, to+1)
+	}
+	t.emit(Text, pos, i).plain = plain
+	return true
+}
+
+// commonTag reads the tag at b[pos], or a whole leaf, unless that takes more than common promises.
+func (t *Tokenizer) commonTag(b []byte, pos int) bool {
+	rest := b[pos:]
+	if rest[1] == '/' {
+		e := t.scope.innermost()
+		if !bytes.HasPrefix(rest, e.place.end) {
+			return false
+		}
+		t.emitEnd(e, pos, pos+len(e.place.end))
 		return true
 	}
-	p := guess(t.places.slot, b[pos+1:])
+	p := *t.places.slot
 	if p == nil {
 		return false
 	}
-	i := pos + 1 + len(p.name)
-	var attrs []Attr
-	switch {
-	case b[i] == '>':
-		i++
-	case len(p.tail) > 0 && bytes.HasPrefix(b[i:], p.tail):
-		i += len(p.tail)
-		attrs = p.attrs
-	default:
+	tag, attrs := p.startTag(rest)
+	if tag == nil {
 		return false
 	}
 	x, reason := t.scope.admit(p)
 	if reason != "" {
 		return false
 	}
-	t.bareTag(p, x, i, attrs)
+	to := pos + len(tag)
+	if t.Leaves {
+		if end := leafText(b, to, p); end >= 0 {
+			t.emitLeaf(p, x, pos, to, end, attrs)
+			return true
+		}
+	}
+	t.pos = pos
+	t.bareTag(p, x, to, attrs)
 	return true
 }
 
@@ -249,6 +259,7 @@ func (t *Tokenizer) emit(kind Kind, from, to int) *Token {
 	tok.Kind = kind
 	tok.Depth = t.scope.depth()
 	tok.at, tok.end = from, to
+	tok.lead = from
 	tok.from, tok.to = from, to
 	tok.inSection, tok.replaced, tok.plain = false, false, false
 	t.pos = to

@@ -52,8 +52,11 @@ func (w *window) more() (bool, Reason) {
 		w.buf = append(make([]byte, 0, size), w.buf[:w.end]...)[:size]
 	}
 	before := w.end
-	// Decoders need room for a whole character.
-	for empty := 0; w.err == nil && len(w.buf)-w.end >= utf8.UTFMax; {
+	room := utf8.UTFMax // decoders need room for a whole character
+	if w.encoding == UTF8 {
+		room = 1 // so that the window ends in the same place, however the bytes arrive
+	}
+	for empty := 0; w.err == nil && len(w.buf)-w.end >= room; {
 		n, err := w.in.Read(w.buf[w.end:])
 		w.end += n
 		w.err = err
