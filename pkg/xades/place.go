@@ -123,8 +123,12 @@ func (s *step) is(t *xmlc14n.Token) bool {
 
 // matcher follows the elements of a document and finds those that a place selects.
 type matcher struct {
-	place  place
-	levels []level // of the open elements; the first one stands for the document
+	place   place
+	lengths uint64  // bit n: a step asks for a local name whose length is n modulo 64
+	levels  []level // of open elements; the first one stands for the document
+	// pending is how many of the innermost open elements have no level yet. No step selected them, and
+	// no child of them was compared with a step. Most elements stay so until they end.
+	pending int
 }
 
 // level is what the matcher knows about an open element.
@@ -135,11 +139,22 @@ type level struct {
 }
 
 func newMatcher(p place) *matcher {
-	return &matcher{place: p, levels: []level{{reached: 1, above: 1}}}
+	m := &matcher{place: p, levels: []level{{reached: 1, above: 1}}}
+	for i := range p {
+		m.lengths |= 1 << (len(p[i].local) % 64)
+	}
+	return m
 }
 
 // start takes the start of an element and says whether the place selects it.
 func (m *matcher) start(t *xmlc14n.Token) bool {
+	if m.lengths>>(len(t.Local())%64)&1 == 0 {
+		m.pending++
+		return false
+	}
+	for ; m.pending > 0; m.pending-- {
+		m.push(0)
+	}
 	parent := len(m.levels) - 1
 	var reached uint64
 	for i := range m.place {
@@ -155,7 +170,17 @@ func (m *matcher) start(t *xmlc14n.Token) bool {
 			reached |= 1 << (i + 1)
 		}
 	}
-	above := m.levels[parent].above | reached
+	if reached == 0 {
+		m.pending++
+		return false
+	}
+	m.push(reached)
+	return reached&(1<<len(m.place)) != 0
+}
+
+// push adds the level of an element below the innermost one that has a level.
+func (m *matcher) push(reached uint64) {
+	above := m.levels[len(m.levels)-1].above | reached
 	if len(m.levels) < cap(m.levels) {
 		m.levels = m.levels[:len(m.levels)+1]
 	} else {
@@ -163,7 +188,6 @@ func (m *matcher) start(t *xmlc14n.Token) bool {
 	}
 	l := &m.levels[len(m.levels)-1]
 	l.reached, l.above, l.counts = reached, above, l.counts[:0]
-	return reached&(1<<len(m.place)) != 0
 }
 
 // count counts one more child that matches the step.
@@ -180,4 +204,10 @@ func (l *level) count(step, steps int) int {
 }
 
 // end takes the end of an element.
-func (m *matcher) end() { m.levels = m.levels[:len(m.levels)-1] }
+func (m *matcher) end() {
+	if m.pending > 0 {
+		m.pending--
+		return
+	}
+	m.levels = m.levels[:len(m.levels)-1]
+}

@@ -165,28 +165,37 @@ func (s *scanner) token(t *xmlc14n.Token) error {
 			return err
 		}
 		for _, q := range s.searches {
-			s.start(q, t)
+			if q.selects(t) {
+				s.start(q, t)
+			}
 		}
 	}
 	if t.Kind == xmlc14n.EndElement || t.Kind == xmlc14n.Leaf {
 		for _, q := range s.searches {
-			s.end(q, t)
+			if q.matcher != nil {
+				q.matcher.end()
+			}
+			if q.open == t.Depth {
+				s.end(q, t)
+			}
 		}
 		s.ids.end(t)
 	}
 	return nil
 }
 
-// start shows a search the start of an element. The place of an element written <a/> is noted here,
-// because the slash is in this tag. A search without a matcher is for the root element.
-func (s *scanner) start(q *search, t *xmlc14n.Token) {
+// selects says whether the search is for the element that starts. A search without a matcher is for
+// the root element.
+func (q *search) selects(t *xmlc14n.Token) bool {
 	if q.matcher == nil {
-		if t.Depth != 1 {
-			return
-		}
-	} else if !q.matcher.start(t) {
-		return
+		return t.Depth == 1
 	}
+	return q.matcher.start(t)
+}
+
+// start notes an element that a search found. The place of an element written <a/> is noted here,
+// because the slash is in this tag.
+func (s *scanner) start(q *search, t *xmlc14n.Token) {
 	if q.found++; q.found > 1 {
 		return
 	}
@@ -196,14 +205,8 @@ func (s *scanner) start(q *search, t *xmlc14n.Token) {
 	}
 }
 
-// end shows a search the end of an element.
+// end notes the end of the element that a search found first.
 func (s *scanner) end(q *search, t *xmlc14n.Token) {
-	if q.matcher != nil {
-		q.matcher.end()
-	}
-	if q.open != t.Depth {
-		return
-	}
 	q.open = 0
 	if q.target.Empty != "" {
 		return
