@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Report holds the findings about one signed file.
@@ -38,7 +39,7 @@ func (r *Report) Err() error {
 }
 
 // tools lists the programs that File runs.
-var tools = []string{"qpdf", "pdfsig", "certutil", "openssl"}
+var tools = []string{"qpdf", "pdfsig", "certutil", "openssl", "xmlsec1", "java"}
 
 // Missing lists the programs that File would run and that are not installed.
 func Missing() []string {
@@ -57,7 +58,8 @@ func installed(tool string) bool {
 	return err == nil
 }
 
-// Verifier checks signatures that chain to one CA. Create it with New and release it with Close.
+// Verifier checks signatures that chain to one CA. Create it with New and release it with Close. It
+// is safe for concurrent use until Close.
 type Verifier struct {
 	// Offline says that the OCSP responder that a certificate names cannot be reached. pdfsig then
 	// trusts no certificate, not even with -no-ocsp, so only OpenSSL checks that the chain ends at the
@@ -66,6 +68,9 @@ type Verifier struct {
 
 	ca  string // PEM file
 	nss string // folder with a trust database of that CA; empty if certutil is missing
+
+	mu  sync.Mutex // protects jdk
+	jdk *jdk       // nil until it is needed
 }
 
 // New prepares to check signatures that chain to the PEM certificate caFile.
@@ -91,16 +96,32 @@ func New(ctx context.Context, caFile string) (*Verifier, error) {
 	return v, nil
 }
 
-// Close removes the trust database.
+// Close removes the trust database and stops the JDK.
 func (v *Verifier) Close() {
+	if v.jdk != nil {
+		v.jdk.stop()
+	}
 	if v.nss != "" {
 		_ = os.RemoveAll(v.nss)
 	}
 }
 
-// File runs all checks on signed, which is original with one more signature.
+// File runs all checks on signed, which is original with one more signature. The name says what it
+// is: XML (.xml), CMS (.p7m, .p7s), or else PDF.
 func (v *Verifier) File(ctx context.Context, original, signed string) Report {
 	var r Report
+	switch strings.ToLower(filepath.Ext(signed)) {
+	case ".xml":
+		v.xml(ctx, &r, original, signed)
+	case ".p7m", ".p7s":
+		v.cms(ctx, &r, original, signed)
+	default:
+		v.pdf(ctx, &r, original, signed)
+	}
+	return r
+}
+
+func (v *Verifier) pdf(ctx context.Context, r *Report, original, signed string) {
 	r.add("prefix", prefix(original, signed))
 	if installed("qpdf") {
 		r.add("qpdf", qpdf(ctx, original, signed))
@@ -111,10 +132,10 @@ func (v *Verifier) File(ctx context.Context, original, signed string) Report {
 	if installed("openssl") {
 		r.add("openssl", v.openssl(ctx, signed))
 	}
-	return r
 }
 
-// Signature checks only the prefix and the signature. It is faster than File, for many files.
+// Signature checks only the prefix and the signature of a PDF. It is faster than File, for many
+// files.
 func (v *Verifier) Signature(ctx context.Context, original, signed string) Report {
 	var r Report
 	r.add("prefix", prefix(original, signed))
