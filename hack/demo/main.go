@@ -1,6 +1,7 @@
 // Command demo shows the whole product in a minute. It starts a proxy with the embedded key, signs
 // the sample documents over REST with signctl, once synchronously and once asynchronously, checks
-// every result with independent programs, and stops the proxy.
+// every result with independent programs, and stops the proxy. PDF files are signed with PAdES, XML
+// files with XAdES, and a FatturaPA also with CAdES (.p7m).
 //
 // With -prepare it only writes a client file with a random secret into a work folder. `make run`
 // uses that for a proxy that is started by hand.
@@ -14,14 +15,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/instance"
-	"github.com/signstash-proxy/signstash-proxy/hack/verify"
 )
 
 // clientID is the demo's client service.
@@ -60,7 +58,7 @@ func prepareWork(out io.Writer, work string) error {
 	}
 	fmt.Fprintln(out, "clients:", path)
 	if _, err := os.Stat(secretFile); err == nil {
-		fmt.Fprintf(out, "try:     bin/signctl sign hack/samples/*.pdf --out signed/ --client-id %s --secret-file %s\n",
+		fmt.Fprintf(out, "try:     bin/signctl sign hack/samples/*.{pdf,xml} --out signed/ --client-id %s --secret-file %s\n",
 			clientID, secretFile)
 	}
 	return nil
@@ -80,7 +78,7 @@ func makeClient(work, secretFile string) error {
 // run is one demo.
 type run struct {
 	bin, out string
-	files    []string // the documents to sign
+	batches  []batch // the documents to sign
 	secret   string
 	proxy    *instance.Instance
 	remote   *remoteSide // nil: the embedded key signs
@@ -89,8 +87,8 @@ type run struct {
 func demo(ctx context.Context, bin, samples, out, provider string) (err error) {
 	started := time.Now()
 	r := &run{bin: bin, out: out, secret: rand.Text()}
-	if r.files, err = filepath.Glob(filepath.Join(samples, "*.pdf")); err != nil || len(r.files) == 0 {
-		return fmt.Errorf("no documents in %s", samples)
+	if r.batches, err = batchesOf(samples); err != nil {
+		return err
 	}
 	temp, err := os.MkdirTemp("", "demo-")
 	if err != nil {
@@ -119,7 +117,7 @@ func demo(ctx context.Context, bin, samples, out, provider string) (err error) {
 		return withLog(err, logPath)
 	}
 	abs, _ := filepath.Abs(out)
-	fmt.Printf("\n%d documents were signed twice in %s.\n", len(r.files), time.Since(started).Round(100*time.Millisecond))
+	fmt.Printf("\n%d documents were signed twice in %s.\n", r.documents(), time.Since(started).Round(100*time.Millisecond))
 	fmt.Printf("They are in %s. The certificate to trust is development-ca.pem in the same folder. ", abs)
 	fmt.Println("These signatures have no legal value.")
 	return nil
@@ -161,73 +159,16 @@ func (r *run) signAndCheck(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(r.out, "development-ca.pem"), ca, 0o666); err != nil {
 		return fmt.Errorf("write development CA: %w", err)
 	}
-	for _, mode := range []string{"sync", "async"} {
-		step("signing " + fmt.Sprint(len(r.files)) + " documents with signctl, " + mode)
-		if err := r.signctl(ctx, mode); err != nil {
-			return err
+	for _, mode := range modes {
+		step(fmt.Sprintf("signing %d documents with signctl, %s", r.documents(), mode))
+		for _, b := range r.batches {
+			if err := r.signctl(ctx, mode, b); err != nil {
+				return err
+			}
 		}
 	}
 	step("checking every result")
 	return r.check(ctx)
-}
-
-func (r *run) signctl(ctx context.Context, mode string) error {
-	args := []string{"sign", "--level", r.remote.level(), "--mode", mode, "--out", filepath.Join(r.out, mode)}
-	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "signctl"), append(args, r.files...)...)
-	cmd.Env = append(os.Environ(),
-		"SIGNSTASH_URL="+r.proxy.URL, "SIGNSTASH_CLIENT_ID="+clientID, "SIGNSTASH_SECRET="+r.secret)
-	cmd.Stderr = os.Stdout
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("signctl: %w", err)
-	}
-	return nil
-}
-
-// check verifies each signed document with signctl verify and with all independent verifiers that
-// are installed.
-func (r *run) check(ctx context.Context) error {
-	v, err := verify.New(ctx, r.proxy.CAFile)
-	if err != nil {
-		return err
-	}
-	defer v.Close()
-	faults := 0
-	for _, mode := range []string{"sync", "async"} {
-		for _, original := range r.files {
-			signed := filepath.Join(r.out, mode, filepath.Base(original))
-			report := v.File(ctx, original, signed)
-			asked, wrong := append([]string{"signctl verify"}, report.Asked...), report.Faults
-			if err := r.verify(ctx, signed); err != nil {
-				wrong = append(wrong, err.Error())
-			}
-			if len(wrong) > 0 {
-				faults++
-				fmt.Printf("  WRONG %-50s %s\n", signed, strings.Join(wrong, "; "))
-				continue
-			}
-			fmt.Printf("  valid %-50s says %s\n", signed, strings.Join(asked, ", "))
-		}
-	}
-	if missing := verify.Missing(); len(missing) > 0 {
-		fmt.Println("  not used, because not installed:", strings.Join(missing, ", "), "(make tools installs them)")
-	}
-	if faults > 0 {
-		return fmt.Errorf("%d documents are not signed correctly", faults)
-	}
-	return nil
-}
-
-// verify runs signctl verify, which reads and hashes the whole finished file again.
-func (r *run) verify(ctx context.Context, signed string) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(r.bin, "signctl"), "verify", "--ca", r.proxy.CAFile, signed)
-	out, err := cmd.CombinedOutput()
-	switch {
-	case err != nil:
-		return fmt.Errorf("signctl verify: %w: %s", err, strings.Join(strings.Fields(string(out)), " "))
-	case !strings.Contains(string(out), "PAdES "+r.remote.level()+"\n"):
-		return fmt.Errorf("signctl verify: not of level %s", r.remote.level())
-	}
-	return nil
 }
 
 func step(text string) { fmt.Println("==", text) }
