@@ -32,14 +32,18 @@ import (
 // A path that begins with a slash is taken from the root, others from the API's own path. Variables
 // ($NAME, ${NAME}) are replaced in path and headers, in the body as {{$NAME}}; there {{base64
 // FILE}}, {{file FILE}} and {{document FILE}} insert a file: encoded, as it is, or as an entry of
-// documents[] that asks for PAdES. "eventually" repeats the request until all assertions hold.
+// documents[] that asks for PAdES. {{xades FILE}} and {{cades FILE}} are entries that ask for XAdES
+// and CAdES; FILE may be followed by more members of signatureInfo without braces. "eventually"
+// repeats the request until all assertions hold.
 //
 // Assertions on a JSON body begin with a path as .documentList[0].name:
 //
 //	.path = text        it is that text or number        .path ~ regexp   its text matches
 //	.path exists        .path absent                     .path count N    it is an array of N
 //	.path -> NAME       keep its text as a variable
-//	.path signs FILE    it is base64 of FILE, signed
+//	.path signs FILE    it is base64 of FILE, signed; FILE detached = of the signature alone
+//	.path saves FILE    write FILE, which it is base64 of
+//	.path signatures N  it is base64 of an XML document or a CMS file with N signatures
 //
 // and on the raw body: "body ~ regexp", "body lacks text", "body -> FILE", "zip NAME signs
 // FILE", "zip count N". "no Header" checks that a header is absent.
@@ -125,6 +129,10 @@ func (b *block) content(ts *testscript.TestScript) ([]byte, error) {
 		if m[1] == "$" {
 			return ts.Getenv(m[2])
 		}
+		if typ, ok := entryTypes[strings.TrimSpace(m[1])]; ok {
+			name, members, _ := strings.Cut(m[2], " ")
+			return entry(name, ts.ReadFile(name), typ, members)
+		}
 		content := ts.ReadFile(m[2])
 		encoded := base64.StdEncoding.EncodeToString([]byte(content))
 		switch strings.TrimSpace(m[1]) {
@@ -132,18 +140,27 @@ func (b *block) content(ts *testscript.TestScript) ([]byte, error) {
 			return encoded
 		case "file":
 			return content
-		case "document":
-			return fmt.Sprintf(
-				`{"documentRequest":{"externalReference":%q,"name":%[1]q,"contentType":"application/pdf","base64Content":%q},`+
-					`"signatureInfo":{"signatureType":"PAdES"}}`,
-				m[2],
-				encoded,
-			)
 		}
 		fault = fmt.Errorf("%s: nothing of that name can be inserted", s)
 		return ""
 	})
 	return []byte(out), fault
+}
+
+// entryTypes are the types of signatures of the entries of documents[] that can be inserted.
+var entryTypes = map[string]string{"document": "PAdES", "xades": "XAdES", "cades": "CAdES"}
+
+// entryMedia are the media types of such entries.
+var entryMedia = map[string]string{"PAdES": "application/pdf", "XAdES": "application/xml", "CAdES": "text/plain"}
+
+// entry returns an entry of documents[]. members are further members of signatureInfo.
+func entry(name, content, typ, members string) string {
+	if members != "" {
+		members = "," + members
+	}
+	return fmt.Sprintf(`{"documentRequest":{"externalReference":%q,"name":%[1]q,"contentType":%q,"base64Content":%q},`+
+		`"signatureInfo":{"signatureType":%q%s}}`,
+		name, entryMedia[typ], base64.StdEncoding.EncodeToString([]byte(content)), typ, members)
 }
 
 // answer is the answer to a request.
@@ -271,12 +288,19 @@ func (a *answer) assertJSON(ts *testscript.TestScript, path, want string) error 
 	case "->":
 		ts.Setenv(arg, fmt.Sprint(v))
 		return nil
-	case "signs":
+	case "signs", "signatures", "saves":
 		content, err := base64.StdEncoding.DecodeString(fmt.Sprint(v))
 		if err != nil {
 			return err
 		}
-		return signs(ts, arg, content)
+		switch op {
+		case "signs":
+			return signs(ts, arg, content)
+		case "saves":
+			return os.WriteFile(ts.MkAbs(arg), content, 0o600)
+		}
+		n, err := signaturesIn(content)
+		return errors.Join(err, equal(fmt.Sprint(n), arg))
 	}
 	return errors.New("cannot be understood")
 }
