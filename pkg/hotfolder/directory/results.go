@@ -1,0 +1,286 @@
+//go:build linux
+
+package directory
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
+)
+
+// results implements hotfolder.Results.
+type results struct{ *places }
+
+// deliveredPrefix begins the folders of claims whose delivery has begun. The ordinal of the
+// instance that began it follows.
+const deliveredPrefix = "delivered."
+
+// deliveredFolders lists these folders of a run.
+func deliveredFolders(run *dir) (list []string, err error) {
+	err = run.each(func(name string, _ fs.FileMode) bool {
+		if strings.HasPrefix(name, deliveredPrefix) {
+			list = append(list, name)
+		}
+		return true
+	})
+	return list, err
+}
+
+// find opens the folder of a run that holds a claim. ErrLost if none does.
+func find(run *dir, name string) (*dir, error) {
+	marked, err := deliveredFolders(run)
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range append([]string{claimedFolder}, marked...) {
+		d, err := run.sub(folder)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if d.exists(name) {
+			return d, nil
+		}
+		d.close()
+	}
+	return nil, hotfolder.ErrLost
+}
+
+// copyBuffers are the buffers of copies.
+var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// write makes a file in d under a temporary name and makes its content durable. It returns the
+// temporary name.
+func (p *places) write(d *dir, content io.Reader, mode os.FileMode, group int) (temp string, err error) {
+	var random [12]byte
+	_, _ = rand.Read(random[:])
+	temp = hex.EncodeToString(random[:]) + ".tmp"
+	f, err := d.open(temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		err = errors.Join(err, f.Close())
+		if err != nil {
+			_ = d.remove(temp)
+		}
+	}()
+	buffer := copyBuffers.Get().(*[64 << 10]byte)
+	defer copyBuffers.Put(buffer)
+	// Hide the other methods, otherwise io.CopyBuffer does not use our buffer.
+	if _, err := io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{content}, buffer[:]); err != nil {
+		return "", err
+	}
+	if group != 0 {
+		if err := again(func() error { return unix.Fchown(int(f.Fd()), -1, group) }); err != nil {
+			return "", pathError("set group of", temp, err)
+		}
+	}
+	if err := f.Chmod(mode); err != nil {
+		return "", err
+	}
+	return temp, f.Sync()
+}
+
+// Stage implements hotfolder.Results.
+func (r results) Stage(_ context.Context, c hotfolder.Claim, index int, name string, content io.Reader) error {
+	run, err := r.openRun(c.Run)
+	if err != nil {
+		return err
+	}
+	run.close()
+	d, err := r.openOwn(r.cfg.Output, folderMode, c.ID)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	temp, err := r.write(d, content, r.cfg.Mode, r.cfg.Group)
+	if err != nil {
+		return err
+	}
+	to := stagedName{marker: r.cfg.Ordinal, index: index, claim: claimDigest(c.Name), name: name}
+	old, err := r.staged.earlier(c.ID, d, to)
+	if err == nil && old != "" {
+		err = removeStaged(d, old)
+	}
+	if err == nil {
+		err = placeStaged(d, temp, to)
+	}
+	if err != nil {
+		_ = d.remove(temp)
+	}
+	return err
+}
+
+// placeStaged gives a temporary file its name as a staged file.
+func placeStaged(d *dir, temp string, to stagedName) error {
+	if at := to.String(); at != to.prefix() {
+		return d.replace(temp, d, at)
+	}
+	if err := d.make(to.prefix(), folderMode); err != nil {
+		return err
+	}
+	in, err := d.sub(to.prefix())
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	return errors.Join(d.replace(temp, in, to.name), in.sync())
+}
+
+// removeStaged removes a staged file, which may be a folder with the file inside.
+func removeStaged(d *dir, name string) error {
+	if err := d.remove(name); !errors.Is(err, unix.EISDIR) {
+		return ignoreMissing(err)
+	}
+	return removeTree(d, name)
+}
+
+// Deliver implements hotfolder.Results.
+func (r results) Deliver(_ context.Context, run hotfolder.Run, claims []hotfolder.Claim) []error {
+	at, err := r.openRun(run)
+	if err != nil {
+		return repeat(err, len(claims))
+	}
+	defer at.close()
+	staging, err := r.openOwn(r.cfg.Output, folderMode, run.ID)
+	if err != nil {
+		return repeat(err, len(claims))
+	}
+	defer staging.close()
+	if err := staging.sync(); err != nil { // before a claim says that its files are staged
+		return repeat(err, len(claims))
+	}
+	markers, errs := r.mark(at, claims)
+	staged, err := stagedOf(staging)
+	if err != nil {
+		return repeat(err, len(claims))
+	}
+	out := &shelf{places: r.places, folder: r.cfg.Output, run: run.ID}
+	defer out.close()
+	for i, c := range claims {
+		if errs[i] != nil {
+			continue
+		}
+		for _, file := range staged[stagedName{marker: markers[i], claim: claimDigest(c.Name)}] {
+			if errs[i] = show(staging, file, out); errs[i] != nil {
+				break
+			}
+		}
+	}
+	if err := errors.Join(out.sync(), staging.sync()); err != nil {
+		return repeat(err, len(claims))
+	}
+	return errs
+}
+
+// mark records durably that the delivery of claims begins, and returns who began it for each of
+// them.
+func (r results) mark(run *dir, claims []hotfolder.Claim) (markers []int, errs []error) {
+	markers = make([]int, len(claims))
+	mine := deliveredPrefix + itoa(r.cfg.Ordinal)
+	if err := run.make(mine, folderMode); err != nil {
+		return markers, repeat(err, len(claims))
+	}
+	to, err := run.sub(mine)
+	if err != nil {
+		return markers, repeat(err, len(claims))
+	}
+	defer to.close()
+	from, err := run.sub(claimedFolder)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return markers, repeat(err, len(claims))
+	}
+	errs = make([]error, len(claims))
+	for i, c := range claims {
+		markers[i] = r.cfg.Ordinal
+		if from != nil && !c.Delivered {
+			errs[i] = from.claimTo(c.Name, to)
+			if errs[i] == nil || !errors.Is(errs[i], os.ErrNotExist) {
+				continue
+			}
+		}
+		markers[i], errs[i] = markerOf(run, c.Name)
+	}
+	errs2 := to.sync()
+	if from != nil {
+		errs2 = errors.Join(errs2, from.sync())
+		from.close()
+	}
+	if errs2 != nil {
+		return markers, repeat(errs2, len(claims))
+	}
+	return markers, errs
+}
+
+// markerOf returns who began the delivery of a claim. ErrLost if nobody did.
+func markerOf(run *dir, name string) (int, error) {
+	marked, err := deliveredFolders(run)
+	if err != nil {
+		return 0, err
+	}
+	for _, folder := range marked {
+		d, err := run.sub(folder)
+		if err != nil {
+			return 0, err
+		}
+		found := d.exists(name)
+		d.close()
+		if found {
+			return strconv.Atoi(strings.TrimPrefix(folder, deliveredPrefix))
+		}
+	}
+	return 0, hotfolder.ErrLost
+}
+
+// show moves a staged file to the output folder. It returns nil if somebody else has done it.
+func show(staging *dir, s stagedName, out *shelf) error {
+	if s.name != "" {
+		return ignoreMissing(out.add(staging, s.String(), s.name))
+	}
+	in, err := staging.sub(s.String())
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	defer in.close()
+	var names []string
+	if err := in.each(func(name string, _ fs.FileMode) bool { names = append(names, name); return true }); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := ignoreMissing(out.add(in, name, name)); err != nil {
+			return err
+		}
+	}
+	return ignoreMissing(staging.removeFolder(s.String()))
+}
+
+// errManyNames is returned after so many names were taken that something must be wrong.
+var errManyNames = errors.New("a file with that name and all the numbers that were tried exists")
+
+// numbered returns a name with a number before its extension. It cuts a long name.
+func numbered(name string, n int) string {
+	if n == 0 {
+		return name
+	}
+	stem, extension := name, ""
+	if dot := strings.LastIndexByte(name, '.'); dot > 0 && len(name)-dot <= 16 {
+		stem, extension = name[:dot], name[dot:]
+	}
+	number := fmt.Sprintf("~%d", n)
+	return stem[:min(len(stem), maxNameBytes-len(number)-len(extension))] + number + extension
+}

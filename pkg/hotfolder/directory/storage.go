@@ -1,0 +1,191 @@
+//go:build linux
+
+package directory
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
+)
+
+// ownFolder is the folder in input, output and backup that belongs to this package.
+const ownFolder = ".signstash"
+
+// Storage implements hotfolder.Storage. The embedded types implement its parts.
+type Storage struct {
+	input
+	claims
+	owners
+	results
+	checks
+	watch *watch // nil = the folder is polled
+}
+
+var _ hotfolder.Storage = (*Storage)(nil)
+
+// Open returns the Storage of existing folders. It makes no folder but its own. The caller must
+// close it.
+func Open(cfg Config) (hotfolder.Storage, error) {
+	cfg.Mode = cmp.Or(cfg.Mode, 0o660)
+	p := &places{cfg: cfg, staged: &stagedFiles{runs: make(map[string]map[string]string)}}
+	var devices [3]uint64
+	for i, name := range []string{cfg.Input, cfg.Output, cfg.Backup} {
+		d, err := p.open(name)
+		if err != nil {
+			return nil, err
+		}
+		st, err := d.self()
+		devices[i] = st.Dev
+		if err == nil {
+			err = d.make(ownFolder, 0o700)
+		}
+		d.close()
+		if err != nil {
+			return nil, fmt.Errorf("folder %s: %w", name, err)
+		}
+	}
+	p.inputDevice = devices[0]
+	s := &Storage{claims: claims{p}, owners: owners{p}, results: results{p}, checks: checks{p}}
+	if err := s.startWatch(p); err != nil {
+		return nil, err
+	}
+	s.input = input{places: p, watch: s.watch}
+	return s, nil
+}
+
+// startWatch starts inotify unless the folder must be polled.
+func (s *Storage) startWatch(p *places) error {
+	kind, err := p.fileSystem(p.cfg.Input)
+	if err != nil {
+		return err
+	}
+	if p.cfg.Poll || kind.remote {
+		p.cfg.Log.Info("input folder is polled, because other machines may write to it", "folder", p.cfg.Input,
+			"fileSystem", kind.name)
+		return nil
+	}
+	d, err := p.open(p.cfg.Input)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if s.watch, err = newWatch(d); err != nil {
+		p.cfg.Log.Info("input folder is polled, because inotify cannot be used", "folder", p.cfg.Input,
+			"reason", err.Error())
+		s.watch = nil
+	}
+	if s.watch != nil {
+		p.watch = s.watch
+	}
+	return nil
+}
+
+// Close implements hotfolder.Storage.
+func (s *Storage) Close() error {
+	if s.watch == nil {
+		return nil
+	}
+	return s.watch.close()
+}
+
+// places opens the three folders. Nothing stays open between two calls, so a folder may be
+// unmounted and mounted again at any time. It is safe for concurrent use.
+type places struct {
+	cfg         Config
+	inputDevice uint64 // of the input folder when the Storage was opened
+	watch       *watch // nil = none
+	staged      *stagedFiles
+	leases      sync.Once
+	noLeases    bool
+}
+
+// open opens a folder below the work folder.
+func (p *places) open(name string) (*dir, error) {
+	work, err := os.OpenRoot(p.cfg.Work)
+	if err != nil {
+		return nil, fmt.Errorf("open work folder: %w", err)
+	}
+	defer func() { _ = work.Close() }()
+	f, err := work.Open(path.Join(".", strings.TrimLeft(name, "/")))
+	if err != nil {
+		return nil, fmt.Errorf("open folder: %w", err)
+	}
+	d := &dir{f}
+	if err := d.isFolder(); err != nil {
+		d.close()
+		return nil, fmt.Errorf("open folder %s: %w", name, err)
+	}
+	return d, nil
+}
+
+// openInput opens the input folder. It returns an error if the folder is on another file system
+// than at the start and has not our own folder. Then its volume is not mounted.
+func (p *places) openInput() (*dir, error) {
+	d, err := p.open(p.cfg.Input)
+	if err != nil {
+		return nil, err
+	}
+	if st, err := d.self(); err == nil && st.Dev != p.inputDevice {
+		if _, err := d.stat(ownFolder); err != nil {
+			d.close()
+			return nil, fmt.Errorf("folder %s: it was on another file system at the start, and %s is missing: %w",
+				p.cfg.Input, ownFolder, errUnmounted)
+		}
+	}
+	return d, nil
+}
+
+var errUnmounted = errors.New("the volume is not mounted")
+
+// openOwn opens a folder below the own folder of name. If perm is not 0, missing folders are made.
+func (p *places) openOwn(name string, perm os.FileMode, elements ...string) (*dir, error) {
+	open := p.open
+	if name == p.cfg.Input {
+		open = func(string) (*dir, error) { return p.openInput() }
+	}
+	d, err := open(name)
+	if err != nil {
+		return nil, err
+	}
+	for _, element := range append([]string{ownFolder}, elements...) {
+		if perm != 0 {
+			if err := d.make(element, perm); err != nil {
+				d.close()
+				return nil, err
+			}
+		}
+		next, err := d.sub(element)
+		d.close()
+		if err != nil {
+			return nil, err
+		}
+		d = next
+	}
+	return d, nil
+}
+
+// openRun opens the folder of a run of this instance. ErrLost if it is not there.
+func (p *places) openRun(run hotfolder.Run) (*dir, error) {
+	if run.Owner != p.cfg.Ordinal {
+		return nil, hotfolder.ErrLost
+	}
+	return orLost(p.openOwn(p.cfg.Input, 0, strconv.Itoa(run.Owner), run.ID))
+}
+
+// orLost turns the error of a missing file into ErrLost.
+func orLost[T any](value T, err error) (T, error) { return value, missingIs(err, hotfolder.ErrLost) }
+
+// missingIs returns want with err, if err says that a file does not exist.
+func missingIs(err, want error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: %w", want, err)
+	}
+	return err
+}
