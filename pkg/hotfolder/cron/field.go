@@ -15,7 +15,8 @@ type rangeOf struct {
 }
 
 var (
-	months   = rangeOf{name: "month", min: 1, max: 12, names: strings.Fields("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC")}
+	months = rangeOf{name: "month", min: 1, max: 12,
+		names: strings.Fields("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC")}
 	weekdays = rangeOf{name: "day of the week", max: 7, names: strings.Fields("SUN MON TUE WED THU FRI SAT")}
 	dates    = rangeOf{name: "day of the month", min: 1, max: 31}
 )

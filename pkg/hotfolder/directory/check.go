@@ -32,7 +32,8 @@ func (c checks) Check(context.Context) []hotfolder.Finding {
 		{"input", c.cfg.Input}, {"output", c.cfg.Output}, {"backup", c.cfg.Backup},
 	} {
 		add := func(what string, ok bool, format string, args ...any) {
-			list = append(list, hotfolder.Finding{Folder: folder.name, What: what, OK: ok, Detail: fmt.Sprintf(format, args...)})
+			list = append(list, hotfolder.Finding{
+				Folder: folder.name, What: what, OK: ok, Detail: fmt.Sprintf(format, args...)})
 		}
 		kind, err := c.fileSystem(folder.path)
 		if err != nil {
@@ -53,7 +54,8 @@ func (c checks) Check(context.Context) []hotfolder.Finding {
 		}
 		add("write access", true, "a file can be written, renamed and removed")
 		add("atomic rename", true, "%s", atomic)
-		add("clock", clock.Abs() <= maxClockDifference, "the clock of the file system differs by %v", clock.Round(time.Second))
+		add("clock", clock.Abs() <= maxClockDifference, "the clock of the file system differs by %v",
+			clock.Round(time.Second))
 	}
 	return list
 }

@@ -112,7 +112,8 @@ func (d *dir) move(name string, to *dir, toName string) error {
 	switch {
 	case err == nil:
 		return d.remove(name)
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EMLINK):
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOSYS),
+		errors.Is(err, unix.EMLINK):
 		return d.moveExclusive(name, to, toName)
 	}
 	return pathError("link", name, err)
