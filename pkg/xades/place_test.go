@@ -98,6 +98,8 @@ func TestEmptyElements(t *testing.T) {
 		"behind":          []byte(`<?xml version="1.0"?><p:a xmlns:p="urn:p" /><!-- x -->` + "\n"),
 		"UTF-16":          utf16(`<?xml version="1.0" encoding="UTF-16"?><ä />`),
 		"Latin 1":         []byte("<?xml version='1.0' encoding='ISO-8859-1'?><\xe4\xe4/>"),
+		"Latin 2":         []byte("<?xml version='1.0' encoding='ISO-8859-2'?><\xe8\xe8/>"),
+		"Cyrillic":        []byte("<?xml version='1.0' encoding='windows-1251'?><\xe8>\xc0</\xe8>"),
 		"leaf in UTF-16":  utf16(`<?xml version="1.0" encoding="UTF-16"?><ä>ä</ä>`),
 		"leaf in Latin 1": []byte("<?xml version='1.0' encoding='ISO-8859-1'?><\xe4>\xe4</\xe4>"),
 	} {

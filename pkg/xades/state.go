@@ -60,7 +60,7 @@ func readState(b []byte) (*state, error) {
 		return nil, signing.Errorf(signing.KindInternal, "state has version %d", s.Version)
 	}
 	if s.Place.At <= 0 || s.Place.At >= s.OriginalSize || len(s.Head) == 0 || len(s.Tail) == 0 ||
-		s.Encoding > xmlc14n.Windows1252 || !knownHash(s.Hash) || !knownHash(s.Expected.Digest) {
+		!s.Encoding.Known() || !knownHash(s.Hash) || !knownHash(s.Expected.Digest) {
 		return nil, signing.Errorf(signing.KindInternal, "state is broken")
 	}
 	return &s, nil

@@ -78,7 +78,7 @@ func requests(seed uint64) []request {
 // characters.
 func encoded(g *rand.Rand, text string) []byte {
 	declared := func(name string) string { return `<?xml version="1.0" encoding="` + name + `"?>` + text }
-	e := Encoding(g.IntN(int(Windows1252) + 1))
+	e := Encoding(g.IntN(int(encodings)))
 	name := e.String()
 	if g.IntN(2) == 0 {
 		name = strings.ToLower(name)

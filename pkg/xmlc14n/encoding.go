@@ -11,7 +11,8 @@ import (
 // Encoding is a character encoding of documents.
 type Encoding uint8
 
-// The supported encodings.
+// The supported encodings. Their numbers are stored, so new ones follow behind the last. Those with
+// one byte for each character are the ones of the languages of Europe.
 const (
 	UTF8 Encoding = iota
 	UTF16LE
@@ -20,33 +21,78 @@ const (
 	ISO8859x1
 	ISO8859x15
 	Windows1252
+	ISO8859x2
+	ISO8859x3
+	ISO8859x4
+	ISO8859x5
+	ISO8859x7
+	ISO8859x9
+	ISO8859x13
+	ISO8859x16
+	Windows1250
+	Windows1251
+	Windows1253
+	Windows1254
+	Windows1257
+	encodings // how many there are
 )
+
+// Known says whether the encoding is one of the supported ones.
+func (e Encoding) Known() bool { return e < encodings }
+
+// encodingLabels are the names of the encodings that the IANA registry prefers.
+var encodingLabels = [encodings]string{
+	UTF8: "UTF-8", UTF16LE: "UTF-16LE", UTF16BE: "UTF-16BE", ASCII: "US-ASCII",
+	ISO8859x1: "ISO-8859-1", ISO8859x2: "ISO-8859-2", ISO8859x3: "ISO-8859-3", ISO8859x4: "ISO-8859-4",
+	ISO8859x5: "ISO-8859-5", ISO8859x7: "ISO-8859-7", ISO8859x9: "ISO-8859-9",
+	ISO8859x13: "ISO-8859-13", ISO8859x15: "ISO-8859-15", ISO8859x16: "ISO-8859-16",
+	Windows1250: "windows-1250", Windows1251: "windows-1251", Windows1252: "windows-1252",
+	Windows1253: "windows-1253", Windows1254: "windows-1254", Windows1257: "windows-1257",
+}
 
 // encodingNames lists the names that a document may declare, in upper case. The name "UTF-16"
 // leaves the byte order to the first bytes.
-var encodingNames = map[string]Encoding{
-	"UTF-8": UTF8, "UTF8": UTF8,
-	"UTF-16LE": UTF16LE, "UTF-16BE": UTF16BE,
-	"US-ASCII": ASCII, "ASCII": ASCII,
-	"ISO-8859-1": ISO8859x1, "ISO_8859-1": ISO8859x1, "ISO8859-1": ISO8859x1, "LATIN1": ISO8859x1,
-	"ISO-8859-15": ISO8859x15, "ISO_8859-15": ISO8859x15, "ISO8859-15": ISO8859x15, "LATIN-9": ISO8859x15,
-	"WINDOWS-1252": Windows1252, "CP1252": Windows1252,
-}
+var encodingNames = func() map[string]Encoding {
+	names := map[string]Encoding{
+		"UTF8": UTF8, "ASCII": ASCII, "LATIN1": ISO8859x1, "LATIN2": ISO8859x2, "LATIN5": ISO8859x9,
+		"LATIN-9": ISO8859x15, "LATIN10": ISO8859x16,
+	}
+	for e, label := range encodingLabels {
+		name := strings.ToUpper(label)
+		names[name] = Encoding(e)
+		if number, ok := strings.CutPrefix(name, "ISO-8859-"); ok {
+			names["ISO_8859-"+number], names["ISO8859-"+number] = Encoding(e), Encoding(e)
+		}
+		if number, ok := strings.CutPrefix(name, "WINDOWS-"); ok {
+			names["CP"+number] = Encoding(e)
+		}
+	}
+	return names
+}()
 
 // String returns the name of the encoding that the IANA registry prefers.
-func (e Encoding) String() string {
-	return [...]string{
-		"UTF-8", "UTF-16LE", "UTF-16BE", "US-ASCII", "ISO-8859-1", "ISO-8859-15", "windows-1252",
-	}[e]
-}
+func (e Encoding) String() string { return encodingLabels[e] }
 
 // pages are the tables of the encodings with one byte for each character. -1 marks a byte without a
 // character.
 var pages = map[Encoding]*[256]rune{
 	ASCII:       page(func(byte) rune { return -1 }),
 	ISO8859x1:   page(func(b byte) rune { return rune(b) }),
-	ISO8859x15:  page(decodeLatin9),
-	Windows1252: page(decodeWindows1252),
+	ISO8859x2:   isoPage(charmap.ISO8859_2),
+	ISO8859x3:   isoPage(charmap.ISO8859_3),
+	ISO8859x4:   isoPage(charmap.ISO8859_4),
+	ISO8859x5:   isoPage(charmap.ISO8859_5),
+	ISO8859x7:   isoPage(charmap.ISO8859_7),
+	ISO8859x9:   isoPage(charmap.ISO8859_9),
+	ISO8859x13:  isoPage(charmap.ISO8859_13),
+	ISO8859x15:  isoPage(charmap.ISO8859_15),
+	ISO8859x16:  isoPage(charmap.ISO8859_16),
+	Windows1250: windowsPage(charmap.Windows1250),
+	Windows1251: windowsPage(charmap.Windows1251),
+	Windows1252: windowsPage(charmap.Windows1252),
+	Windows1253: windowsPage(charmap.Windows1253),
+	Windows1254: windowsPage(charmap.Windows1254),
+	Windows1257: windowsPage(charmap.Windows1257),
 }
 
 // page returns the table of an encoding from the characters of the bytes beyond ASCII.
@@ -61,21 +107,31 @@ func page(decode func(byte) rune) *[256]rune {
 	return &table
 }
 
-func decodeLatin9(b byte) rune {
-	if b < 0xA0 {
-		return rune(b) // control characters, which the library does not know
-	}
-	return charmap.ISO8859_15.DecodeByte(b)
+// isoPage returns the table of a part of ISO 8859. The library does not know its control
+// characters.
+func isoPage(m *charmap.Charmap) *[256]rune {
+	return page(func(b byte) rune {
+		r := m.DecodeByte(b)
+		switch {
+		case b < 0xA0:
+			return rune(b)
+		case r == utf8.RuneError:
+			return -1
+		}
+		return r
+	})
 }
 
-// decodeWindows1252 refuses the five bytes that the registered encoding does not assign. Browsers
-// and the library read control characters.
-func decodeWindows1252(b byte) rune {
-	switch b {
-	case 0x81, 0x8D, 0x8F, 0x90, 0x9D:
-		return -1
-	}
-	return charmap.Windows1252.DecodeByte(b)
+// windowsPage returns the table of a Windows encoding. It has no character for the bytes that the
+// registered encoding does not assign. Browsers and the library read control characters.
+func windowsPage(m *charmap.Charmap) *[256]rune {
+	return page(func(b byte) rune {
+		r := m.DecodeByte(b)
+		if r == utf8.RuneError || r < 0xA0 {
+			return -1
+		}
+		return r
+	})
 }
 
 // byteOrderMark returns the encoding that the first bytes of a document show, and the length of the
