@@ -1,13 +1,18 @@
 package xades
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/trialpki"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -33,8 +38,8 @@ func corpusFiles(t testing.TB, folder string) []string {
 	return files
 }
 
-// TestCorpus signs every document with every transform, or refuses it for the reason in the golden
-// list.
+// TestCorpus signs every document with every transform and two canonical forms, and with the
+// algorithms in turn, or refuses it for the reason in the golden list.
 func TestCorpus(t *testing.T) {
 	j := startJudges(t)
 	checkCorpus(t, j, "testdata/refusals-edges.txt", corpusFiles(t, edges))
@@ -47,29 +52,64 @@ func checkCorpus(t *testing.T, j *judges, golden string, files []string) {
 	t.Helper()
 	var refused []string
 	signatures := 0
+	keys := slices.Sorted(maps.Keys(testKeys()))
 	for _, path := range files {
-		doc, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
+		doc := must(os.ReadFile(path))
+		name := filepath.Base(path)
+		if _, err := sign(t, doc, nil); err != nil {
+			e := signing.AsError(err)
+			refused = append(refused, fmt.Sprintf("%s: %s: %s", name, e.Kind, e.Detail))
 		}
 		for _, transform := range []string{"ENVELOPED", "XPATH", "XPATH2_FILTER"} {
-			name := filepath.Base(path)
-			signed, err := sign(t, doc, &signing.AdvancedSignature{SignatureTransform: transform})
-			if err != nil {
-				if e := signing.AsError(err); transform == "ENVELOPED" {
-					refused = append(refused, fmt.Sprintf("%s: %s: %s", name, e.Kind, e.Detail))
+			for _, form := range []string{"EXCLUSIVE", "INCLUSIVE"} {
+				key := keys[signatures%len(keys)]
+				a := &signing.AdvancedSignature{SignatureTransform: transform, CanonicalTransform: form}
+				signed, err := signWith(t, doc, a, testKeys()[key], &baseline)
+				if err != nil {
+					continue
 				}
-				continue
+				signatures++
+				what := name + " " + transform + " " + form + " " + key
+				if transform == "ENVELOPED" || len(signed) <= maxJudgedBytes {
+					j.check(t, what, signed)
+					askScript(t, what, signed, doc, signing.LevelB, nil)
+				}
+				keep(t, strings.ReplaceAll(what, " ", "."), signed)
 			}
-			signatures++
-			if transform == "ENVELOPED" || len(signed) <= maxJudgedBytes {
-				j.check(t, name+" "+transform, signed)
-			}
-			keep(t, name+"."+transform, signed)
 		}
 	}
 	t.Logf("%d documents, %d signatures, %d documents refused", len(files), signatures, len(refused))
 	checkGolden(t, golden, refused)
+}
+
+// askScript has the script verify-xades in the folder that SIGNSTASH_VERIFY names judge a document.
+// Its judges are the JDK, xmlsec1 and OpenSSL.
+func askScript(t *testing.T, name string, signed, original []byte, level signing.Level, p *trialpki.PKI) {
+	t.Helper()
+	folder := os.Getenv("SIGNSTASH_VERIFY")
+	// The script leaves out xmlsec1, which does not know PSS, only if it can read the document's
+	// bytes.
+	if folder == "" || !bytes.Contains(signed, []byte("MGF1")) && bytes.Contains(ascii(signed), []byte("MGF1")) {
+		return
+	}
+	args := []string{"--level", strings.TrimPrefix(string(level), "B-")}
+	dir := t.TempDir()
+	write := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	if p != nil {
+		ca := write("ca.pem", p.RootPEM())
+		args = append(args, "--ca", ca, "--tsa-ca", ca)
+	}
+	args = append(args, write("original.xml", original), write("signed.xml", signed))
+	out, err := exec.Command(filepath.Join(folder, "verify-xades"), args...).CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: verify-xades: %v\n%s", name, err, out)
+	}
 }
 
 // keep writes a signed document into the folder that SIGNSTASH_SIGNED names, for other judges.

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,8 @@ var pkis = sync.OnceValue(func() map[string]*trialpki.PKI {
 		"RSA-SHA256": trialpki.New(rsaKey, signing.RSAPKCS1, crypto.SHA256),
 		"PSS-SHA384": trialpki.New(rsaKey, signing.RSAPSS, crypto.SHA384),
 		"P-256":      trialpki.New(must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), signing.ECDSA, crypto.SHA256),
+		"P-384":      trialpki.New(must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)), signing.ECDSA, crypto.SHA384),
+		"P-521":      trialpki.New(must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader)), signing.ECDSA, crypto.SHA512),
 	}
 })
 
@@ -133,34 +136,41 @@ func askOpenSSL(t *testing.T, name string, p *trialpki.PKI, signed []byte) {
 	}
 }
 
-// TestEveryDocument signs every document at level B-LTA, which contains all others, with each
-// transform in turn.
+// TestEveryDocument signs every document at every level, with the transforms, the canonical forms
+// and the algorithms in turn.
 func TestEveryDocument(t *testing.T) {
 	j := startJudges(t)
-	p := pkis()["P-256"]
+	keys := slices.Sorted(maps.Keys(pkis()))
 	transforms := []string{"ENVELOPED", "XPATH", "XPATH2_FILTER"}
+	forms := []string{"EXCLUSIVE", "INCLUSIVE"}
 	files := corpusFiles(t, edges)
 	if more := os.Getenv("SIGNSTASH_CORPUS"); more != "" {
 		files = append(files, corpusFiles(t, filepath.Join(more, "xml"))...)
 	}
+	signatures := map[signing.Level]int{}
 	for i, path := range files {
 		doc := must(os.ReadFile(path))
-		transform := transforms[i%len(transforms)]
-		name := filepath.Base(path) + " " + transform
-		signed, err := signLevel(t, doc, signing.LevelLTA, &signing.AdvancedSignature{SignatureTransform: transform}, p,
-			&baseline)
-		if err != nil {
-			if signing.KindOf(err) == signing.KindInternal {
-				t.Errorf("%s: %v", name, err)
+		for k, level := range levels {
+			transform, form, key := transforms[(i+k)%3], forms[i%2], keys[(i+k)%len(keys)]
+			name := filepath.Base(path) + " " + strings.Join([]string{string(level), transform, form, key}, " ")
+			a := &signing.AdvancedSignature{SignatureTransform: transform, CanonicalTransform: form}
+			signed, err := signLevel(t, doc, level, a, pkis()[key], &baseline)
+			if err != nil {
+				if signing.KindOf(err) == signing.KindInternal {
+					t.Errorf("%s: %v", name, err)
+				}
+				continue // TestCorpus checks what is refused
 			}
-			continue // TestCorpus checks what is refused
+			signatures[level]++
+			checkLevel(t, name, signed, level)
+			if transform == "ENVELOPED" || len(signed) <= maxJudgedBytes {
+				j.check(t, name, signed)
+				askScript(t, name, signed, doc, level, pkis()[key])
+			}
+			keep(t, strings.ReplaceAll(name, " ", "."), signed)
 		}
-		checkLevel(t, name, signed, signing.LevelLTA)
-		if transform == "ENVELOPED" || len(signed) <= maxJudgedBytes {
-			j.check(t, name, signed)
-		}
-		keep(t, filepath.Base(path)+".LTA", signed)
 	}
+	t.Logf("%d documents, signatures: %v", len(files), signatures)
 }
 
 // TestLevelForms signs at level B-LTA with every canonical form, at the root and inside an element,
