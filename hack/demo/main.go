@@ -58,8 +58,8 @@ func prepareWork(out io.Writer, work string) error {
 	}
 	fmt.Fprintln(out, "clients:", path)
 	if _, err := os.Stat(secretFile); err == nil {
-		fmt.Fprintf(out, "try:     bin/signctl sign hack/samples/*.{pdf,xml} --out signed/ --client-id %s --secret-file %s\n",
-			clientID, secretFile)
+		fmt.Fprintf(out, "try:     bin/signctl sign hack/samples/*.pdf hack/samples/*.xml --out signed/ "+
+			"--client-id %s --secret-file %s\n", clientID, secretFile)
 	}
 	return nil
 }
