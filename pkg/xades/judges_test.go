@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -17,44 +18,80 @@ import (
 type judges struct {
 	folder string
 	xmlsec bool
-	in     io.Writer // of the JDK; nil if there is none
-	out    *bufio.Reader
+	jdk    *jdk // nil if there is none
+}
+
+// jdk is a running JDK, which all tests share because it takes seconds to start.
+type jdk struct {
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+
+	mu  sync.Mutex
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// sharedJDK is the JDK once a test has asked for it. It is nil if none is installed.
+var sharedJDK = sync.OnceValue(func() *jdk {
+	if _, err := exec.LookPath("java"); err != nil {
+		return nil
+	}
+	k := &jdk{cmd: exec.Command("java", "testdata/Jdk.java")}
+	k.cmd.Stderr = &k.stderr
+	k.in = must(k.cmd.StdinPipe())
+	k.out = bufio.NewReader(must(k.cmd.StdoutPipe()))
+	if err := k.cmd.Start(); err != nil {
+		panic(err)
+	}
+	stopJDK = func() error {
+		k.in.Close()
+		if err := k.cmd.Wait(); err != nil {
+			return fmt.Errorf("JDK: %w: %s", err, k.stderr.String())
+		}
+		return nil
+	}
+	return k
+})
+
+// stopJDK ends the JDK.
+var stopJDK = func() error { return nil }
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := stopJDK(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
 }
 
 // startJudges starts the judges that are installed. In CI all must be.
 func startJudges(t testing.TB) *judges {
 	t.Helper()
-	j := &judges{folder: t.TempDir()}
 	_, err := exec.LookPath("xmlsec1")
-	j.xmlsec = err == nil
-	if _, err := exec.LookPath("java"); err == nil {
-		j.startJDK(t)
-	}
-	if !j.xmlsec || j.in == nil {
+	j := &judges{folder: t.TempDir(), xmlsec: err == nil, jdk: sharedJDK()}
+	if !j.xmlsec || j.jdk == nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("a judge is not installed: xmlsec1 %v, JDK %v", j.xmlsec, j.in != nil)
+			t.Fatalf("a judge is not installed: xmlsec1 %v, JDK %v", j.xmlsec, j.jdk != nil)
 		}
-		t.Logf("not every judge is installed: xmlsec1 %v, JDK %v", j.xmlsec, j.in != nil)
+		t.Logf("not every judge is installed: xmlsec1 %v, JDK %v", j.xmlsec, j.jdk != nil)
 	}
 	return j
 }
 
-func (j *judges) startJDK(t testing.TB) {
+// ask returns the answer of the JDK about a document.
+func (k *jdk) ask(t testing.TB, signed []byte) string {
 	t.Helper()
-	cmd := exec.Command("java", "testdata/Jdk.java")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	in := must(cmd.StdinPipe())
-	j.in, j.out = in, bufio.NewReader(must(cmd.StdoutPipe()))
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, err := k.in.Write(slices.Concat(fmt.Appendf(nil, "%d\n", len(signed)), signed)); err != nil {
+		t.Fatalf("JDK: %v", err)
 	}
-	t.Cleanup(func() {
-		in.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("JDK: %v: %s", err, stderr.String())
-		}
-	})
+	answer, err := k.out.ReadString('\n')
+	if err != nil {
+		t.Fatalf("JDK: %v", err)
+	}
+	return strings.TrimSpace(answer)
 }
 
 // check lets the judges judge the last signature of a document.
@@ -64,17 +101,10 @@ func (j *judges) check(t testing.TB, name string, signed []byte) {
 	if j.xmlsec && !bytes.Contains(ascii(signed), []byte("MGF1")) {
 		j.askXMLSec(t, name, signed)
 	}
-	if j.in == nil {
+	if j.jdk == nil {
 		return
 	}
-	if _, err := j.in.Write(slices.Concat(fmt.Appendf(nil, "%d\n", len(signed)), signed)); err != nil {
-		t.Fatalf("JDK: %v", err)
-	}
-	answer, err := j.out.ReadString('\n')
-	if err != nil {
-		t.Fatalf("JDK: %v", err)
-	}
-	if answer = strings.TrimSpace(answer); answer != "ok" {
+	if answer := j.jdk.ask(t, signed); answer != "ok" {
 		t.Errorf("%s: JDK: %s", name, answer)
 	}
 }
