@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/instance"
+	"github.com/signstash-proxy/signstash-proxy/hack/verify"
 )
 
 // readmeCalls returns the README's block of curl calls as one script. The block begins where API is
@@ -88,6 +89,23 @@ func TestReadmeCalls(t *testing.T) {
 		t.Errorf("the synchronous one: %v", err)
 	}
 	wantReadmeAnswers(t, proxy, original, out)
+	wantReadmeFiles(t, proxy.CAFile, dir)
+}
+
+// wantReadmeFiles checks the XML and CMS files that the calls write.
+func wantReadmeFiles(t *testing.T, caFile, dir string) {
+	t.Helper()
+	v, err := verify.New(t.Context(), caFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	for _, name := range []string{"signed.xml", "invoice.xml.p7m"} {
+		report := v.File(t.Context(), filepath.Join(dir, "invoice.xml"), filepath.Join(dir, name))
+		if err := report.Err(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // wantReadmeAnswers checks the output of the asynchronous calls.
