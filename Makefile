@@ -66,6 +66,13 @@ test-e2e: ## test the chart in a real kind cluster with three workers, and the i
 envtest: ## download the API server that tests of the controller use, or build it (9 to 15 minutes the first time)
 	@hack/envtest/assets
 
+.PHONY: test-storage
+test-storage: ## run the tests of object storage against real servers, which it builds (5 minutes the first time)
+	@mkdir -p bin/storage
+	GOBIN=$(CURDIR)/bin/storage $(GO) install -modfile=hack/storage/go.mod github.com/versity/versitygw/cmd/versitygw github.com/fsouza/fake-gcs-server
+	VERSITYGW=$(CURDIR)/bin/storage/versitygw FAKE_GCS=$(CURDIR)/bin/storage/fake-gcs-server \
+	  $(GO) test $(RACE) $(TESTFLAGS) -count=1 -run 'OnServer' ./pkg/hotfolder/bucket
+
 SOAK_RUNS ?= 200
 SOAK_TIME ?= 30m
 .PHONY: soak
