@@ -67,6 +67,8 @@ var rules = []rule{
 	// The ways in: REST and the hot folder.
 	{pkg: "pkg/api/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/keyhome",
 		"pkg/connlimit", "pkg/api/...", "pkg/internal/..."}},
+	// Object storage is reached through the client for outgoing calls.
+	{pkg: "pkg/hotfolder/bucket", may: []string{"pkg/hotfolder", "pkg/outbound", "pkg/internal/..."}},
 	{pkg: "pkg/hotfolder/...", may: []string{"pkg/signing", "pkg/clientservice", "pkg/affinity", "pkg/hotfolder/...",
 		"pkg/internal/..."}},
 
@@ -117,6 +119,7 @@ var owners = map[string][]string{
 	"github.com/miekg/pkcs11":             {"pkg/provider/pkcs11/..."},
 	"github.com/schollz/progressbar":      {"cmd/signctl/..."},
 	"go.opentelemetry.io":                 {"cmd/proxy/..."},
+	"github.com/aws":                      {"pkg/hotfolder/bucket"},
 	"k8s.io":                              {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
 	"sigs.k8s.io":                         {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
 }
