@@ -76,10 +76,11 @@ test-storage: ## run the tests of object storage against real servers, which it 
 SOAK_RUNS ?= 200
 SOAK_TIME ?= 30m
 .PHONY: soak
-soak: ## SOAK_RUNS (200) random kills, 100,000 mutated requests and 10,000 mutated PDFs, 10,000 schedules of key homes, then SOAK_TIME (30m) of traffic with faults, kills and full disks
+soak: ## SOAK_RUNS (200) random kills, 100,000 mutated requests and 10,000 mutated PDFs, 10,000 schedules of key homes, documents of 1 GB (6 GB of disk), then SOAK_TIME (30m) of traffic with faults, kills and full disks
 	SOAK_RUNS=$(SOAK_RUNS) $(GO) test -count=1 -parallel 1 -timeout 2h -run 'Crash|TestKill' ./cmd/proxy
 	HOSTILE=100 $(GO) test -count=1 -parallel 1 -timeout 2h -v -run 'Hostile|HalfOpen' ./cmd/proxy
 	KEYHOME_SCHEDULES=10000 $(GO) test -count=1 -timeout 2h -v -run '^Test(Model|Orderly|KilledInstance)$$' ./pkg/keyhome
+	GIGABYTE=1 $(GO) test -count=1 -timeout 1h -v -run 'TestGigabyte' ./cmd/proxy
 	SOAK_TIME=$(SOAK_TIME) $(GO) test -count=1 -timeout 3h -v -run 'TestSoak' ./cmd/proxy
 
 FLOOD ?= 5000
