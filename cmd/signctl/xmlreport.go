@@ -27,6 +27,8 @@ var xadesCoverages = map[xades.Coverage]string{
 	xades.CoversDocument: "the whole document without its signatures",
 	xades.CoversElement:  "one element of the document, not all of it",
 	xades.CoversObject:   "an object inside the signature, not the document around it",
+
+	xades.CoversSignature: "the signature that it countersigns",
 }
 
 func reportOfXML(s *xades.Signature) signatureReport {

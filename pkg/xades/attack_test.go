@@ -184,6 +184,15 @@ func manifestAttacks() []attack {
 	}
 }
 
+// byExpression returns an invoice whose signature selects its properties with an expression, as
+// A-Trust does.
+func byExpression(uri, object, filter string) string {
+	x := parts{references: wholeDocument.references, properties: withFilter(filter, object+
+		`/a:QualifyingProperties/a:SignedProperties`)}.signature()
+	return invoiceWith(strings.NewReplacer(`<ds:Object><xades`, `<ds:Object Id="Q"><xades`, `URI="#P"`, `URI="`+uri+`"`,
+		`<f:XPath `, `<f:XPath xmlns:a="`+xadesNamespace+`" `).Replace(x))
+}
+
 // propertyAttacks are about the signed properties.
 func propertyAttacks() []attack {
 	signed := func(p parts) string {
@@ -243,6 +252,23 @@ func propertyAttacks() []attack {
 			"cannot be judged: reference 2 leaves out what it names"},
 		{"filtered properties", signed(parts{properties: transformXML[filter2]}), nil,
 			"cannot be judged: reference 2 leaves out what it names"},
+		{"properties by an expression", byExpression("", `//*[@Id='Q']`, "intersect"), nil, "valid: "},
+		{"properties by id", byExpression("#Q", `id('Q')`, "intersect"), nil, "valid: "},
+		{"properties by an expression, changed", byExpression("", `//*[@Id='Q']`, "intersect"),
+			replace("T05:06:07Z", "T05:06:08Z"), "not valid: the digest of reference 2"},
+		{"properties by an expression, Id twice", byExpression("", `//*[@Id='Q']`, "intersect"),
+			replace("<ds:KeyInfo ", `<ds:Object id="Q"/><ds:KeyInfo `),
+			"not valid: reference 2 names an Id that is in the document 2 times"},
+		{"properties in another object", byExpression("", `//*[@Id='Q']`, "intersect"), func(doc string) string {
+			doc = strings.Replace(doc, `<ds:Object Id="Q">`, `<ds:Object>`, 1)
+			return strings.Replace(doc, "<ds:KeyInfo ", `<ds:Object Id="Q"/><ds:KeyInfo `, 1)
+		}, "not valid: the signed properties are not the ones in this signature"},
+		{"no properties by an expression", byExpression("", `//*[@Id='Q']`, "subtract"), nil,
+			"cannot be judged: the transforms of reference 2 are not supported"},
+		{"properties by another Id", byExpression("#K", `id('Q')`, "intersect"), nil,
+			"cannot be judged: the transforms of reference 2 are not supported"},
+		{"properties by a longer path", byExpression("", `//*[@Id='Q']/x`, "intersect"), nil,
+			"cannot be judged: the transforms of reference 2 are not supported"},
 		{"other certificate", signed(parts{certDigest: base64.StdEncoding.EncodeToString(make([]byte, 32))}), nil,
 			"not valid: no certificate in it is the one that the signed properties name"},
 		{"empty certificate digest", signed(parts{certDigest: " "}), nil, "not valid: no certificate in it is the one"},

@@ -42,9 +42,10 @@ type foundSignature struct {
 // contains says whether the element is in the signature.
 func (s *foundSignature) contains(e *element) bool { return e.start >= s.start && e.end <= s.end }
 
-// isObject says whether the element is a ds:Object of the signature.
-func (s *foundSignature) isObject(e *element) bool {
-	return slices.ContainsFunc(s.objects, func(o foundObject) bool { return o.start == e.start })
+// holdsProperties says whether the element is the ds:Object of the signature that has its
+// properties.
+func (s *foundSignature) holdsProperties(e *element) bool {
+	return slices.ContainsFunc(s.objects, func(o foundObject) bool { return o.start == e.start && o.properties })
 }
 
 // foundObject is a ds:Object.
@@ -72,6 +73,8 @@ type algorithmUse struct {
 	uri      string
 	prefixes []string // of InclusiveNamespaces
 	leaves   []bool   // for each XPath expression, whether it leaves out all signatures and nothing else
+	object   string   // Id of the object whose signed properties the only expression selects, or empty
+	selects  bool     // the open expression selects what it finds
 	unknown  bool     // it has parameters that are not understood
 }
 
@@ -249,6 +252,7 @@ func (c *collector) visit(s *foundSignature, path string, t *xmlc14n.Token) {
 	case pXPath, pFilter:
 		// Only the content of the element can make it true.
 		s.transform().leaves = append(s.transform().leaves, path == pXPath || attr("Filter") == "subtract")
+		s.transform().selects = path == pFilter && attr("Filter") == "intersect"
 	case pHash:
 		s.last().digestMethod = attr("Algorithm")
 		s.last().digestMethods++
@@ -288,6 +292,30 @@ var expressions = map[string]*regexp.Regexp{
 	pFilter: regexp.MustCompile(`^\s*(?:/\s*descendant\s*::\s*|//\s*)([^\s:()/]+):Signature\s*$`),
 }
 
+// selectsProperties matches the expression with which A-Trust and MOA-SS, whose signed properties
+// have no Id, select those in the object with an Id. The groups are the Id and two prefixes of
+// XAdES.
+var selectsProperties = regexp.MustCompile(`^\s*(?://\*\[@Id=|id\()'([^'\s]+)'[\])]` +
+	`/([^\s:()/]+):QualifyingProperties/([^\s:()/]+):SignedProperties\s*$`)
+
+// expression notes the text of an XPath element.
+func (c *collector) expression(a *algorithmUse, path, text string) {
+	bound := func(prefix, path string) bool {
+		return slices.ContainsFunc(c.tokens.Context().Namespaces, func(n xmlc14n.Namespace) bool {
+			known, ok := prefixes[n.URI]
+			return n.Prefix == prefix && ok && known == path
+		})
+	}
+	last := len(a.leaves) - 1
+	m := expressions[path].FindStringSubmatch(text)
+	a.leaves[last] = a.leaves[last] && m != nil && bound(m[1], "")
+	a.object = ""
+	m = selectsProperties.FindStringSubmatch(text)
+	if a.selects && last == 0 && m != nil && bound(m[2], "xa:") && bound(m[3], "xa:") {
+		a.object = m[1]
+	}
+}
+
 // end takes the end of an element.
 func (c *collector) end(t *xmlc14n.Token) {
 	if len(c.open) == 0 {
@@ -306,10 +334,7 @@ func (c *collector) end(t *xmlc14n.Token) {
 	case pObject:
 		s.objects[len(s.objects)-1].end = t.End()
 	case pXPath, pFilter:
-		leaves := s.transform().leaves
-		m := expressions[f.path].FindStringSubmatch(text)
-		leaves[len(leaves)-1] = leaves[len(leaves)-1] && m != nil && slices.Contains(c.tokens.Context().Namespaces,
-			xmlc14n.Namespace{Prefix: m[1], URI: dsNamespace})
+		c.expression(s.transform(), f.path, text)
 	case pDigest:
 		s.last().digestValue = text
 	case pValue:

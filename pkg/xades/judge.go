@@ -30,6 +30,7 @@ type plannedReference struct {
 	leavesOut bool     // a transform leaves out all signatures
 
 	properties bool // it names the signed properties, or says so
+	selects    bool // a transform selects the signed properties in the element
 }
 
 func (j *judge) refuse(format string, args ...any) {
@@ -114,6 +115,7 @@ func (j *judge) planReference(m *measurer, n int, r *foundReference) {
 	} else {
 		what.id = ""
 	}
+	p.selectProperties(&what, j.found, m)
 	switch {
 	case !known || r.digestUnknown:
 		j.giveUp("the digest method of reference %d is not supported", n)
@@ -125,6 +127,21 @@ func (j *judge) planReference(m *measurer, n int, r *foundReference) {
 	}
 }
 
+// selectProperties sees whether the first transform selects the signed properties of the signature
+// in the object that it names. That there is only one such object is for checkReferences to see.
+func (p *plannedReference) selectProperties(what *part, f *foundSignature, m *measurer) {
+	if len(p.transforms) == 0 || f.properties < 0 {
+		return
+	}
+	object := p.transforms[0].object
+	if object == "" || p.transforms[0].uri != filter2URI || p.transforms[0].unknown ||
+		p.uri != "" && p.uri != "#"+object {
+		return
+	}
+	p.selects, p.element = true, m.lookUp(object)
+	what.id, what.element = "", f.properties
+}
+
 // apply applies the transforms of the reference: at first those that leave out signatures, then at
 // most one canonicalization, or else only base64. The signature starts at the offset. It returns
 // false if they are not supported.
@@ -133,7 +150,11 @@ func (p *plannedReference) apply(what *part, signature int64) bool {
 		what.base64 = true
 		return what.id != ""
 	}
-	for _, t := range p.transforms {
+	transforms := p.transforms
+	if p.selects {
+		transforms = transforms[1:]
+	}
+	for _, t := range transforms {
 		if p.canonical || len(t.leaves) > 0 && t.uri != xpathURI && t.uri != filter2URI {
 			return false
 		}

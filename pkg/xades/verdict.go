@@ -103,7 +103,7 @@ func (j *judge) checkProperties() {
 	f := j.found
 	for i := range j.references {
 		r := &j.references[i]
-		r.properties = r.isProperties() || r.element != nil && r.element.start == f.properties
+		r.properties = r.isProperties() || r.element != nil && r.element.start == f.properties || r.selects
 	}
 	if f.counts[pQualifying] == 0 {
 		j.giveUp("it is not a XAdES signature, or its properties are elsewhere")
@@ -129,8 +129,9 @@ func (j *judge) checkProperties() {
 		switch {
 		case r.element == nil:
 			j.giveUp("the reference to the signed properties does not name them by their Id")
-		case r.element.start == f.properties && r.isProperties():
-		case r.element.start == f.properties:
+		case r.element.start == f.properties && r.isProperties() && !r.selects:
+		case r.selects && f.holdsProperties(r.element) && r.isProperties():
+		case r.element.start == f.properties, r.selects && f.holdsProperties(r.element):
 			j.giveUp("the reference to the signed properties does not have their type")
 		case r.digest == nil: // its transforms may select something else
 		default:
