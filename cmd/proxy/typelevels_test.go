@@ -100,3 +100,30 @@ func wantFileLevel(
 		t.Errorf("the file has the report %+v, %v, want a valid signature of level %s", report, err, level)
 	}
 }
+
+// TestNoTimestampAuthorityForXMLAndFiles checks that XML and files above level B-B fail without a
+// timestamp authority, and that no signature is spent on them.
+func TestNoTimestampAuthorityForXMLAndFiles(t *testing.T) {
+	t.Parallel()
+	remote := newRemoteSide(t, service.Options{})
+	p := newTestProxy(t, "--einvoice-integration-client.service.domain="+remote.url).start(t)
+	r := &client.Request{Reference: "none", Description: "d", Key: "none"}
+	for _, kind := range []string{"XAdES", "CAdES"} {
+		for _, level := range []string{"B-T", "B-LT", "B-LTA"} {
+			r.Documents = append(r.Documents,
+				textDocument(kind+level, "text/xml", "<a/>", client.SignatureInfo{Type: kind, Level: level}))
+		}
+	}
+	op, err := newClient(t, p.Instance).Sign(t.Context(), r, new(memorySink))
+	if err != nil || op.Status != client.StatusFailed {
+		t.Fatalf("Sign = %+v, %v, want it failed", op, err)
+	}
+	for _, d := range op.Documents {
+		if d.Failure() != "TIMESTAMP_SIGN_ERROR: timestamps are not configured" {
+			t.Errorf("%s: %s, want TIMESTAMP_SIGN_ERROR", d.Name, d.Failure())
+		}
+	}
+	if n := remote.Counts().Signatures; n != 0 {
+		t.Errorf("%d signatures were spent, want none", n)
+	}
+}
