@@ -32,10 +32,8 @@ func (b *blockHash) Write(p []byte) (int, error) {
 		b.alone -= n
 		return b.Hash.Write(p)
 	}
-	b.allocate()
-	if free := b.filling[len(b.filling):cap(b.filling)]; n > 0 && n < len(free) && &p[0] == &free[0] {
-		b.filling = b.filling[:len(b.filling)+n] // p is from AvailableBuffer
-		return n, nil
+	if b.filling == nil {
+		b.filling, b.hashing = make([]byte, 0, hashBlockBytes), make([]byte, 0, hashBlockBytes)
 	}
 	for len(p) > 0 {
 		part := min(len(p), cap(b.filling)-len(b.filling))
@@ -46,25 +44,6 @@ func (b *blockHash) Write(p []byte) (int, error) {
 		}
 	}
 	return n, nil
-}
-
-// AvailableBuffer returns an empty buffer, which saves copying. Its user may append to it, and must
-// then pass it to Write before anything else is written. It is nil as long as this does not help.
-func (b *blockHash) AvailableBuffer() []byte {
-	if b.alone > 0 {
-		return nil
-	}
-	b.allocate()
-	if cap(b.filling)-len(b.filling) < hashBlockBytes/8 {
-		b.next()
-	}
-	return b.filling[len(b.filling):]
-}
-
-func (b *blockHash) allocate() {
-	if b.filling == nil {
-		b.filling, b.hashing = make([]byte, 0, hashBlockBytes), make([]byte, 0, hashBlockBytes)
-	}
 }
 
 // next hands the block that was filled to a new goroutine, which ends by itself.

@@ -79,6 +79,16 @@ func (s *ids) start(t *xmlc14n.Token) error {
 	return nil
 }
 
+// leaf takes a whole element.
+func (s *ids) leaf(t *xmlc14n.Token) error {
+	if len(t.Attrs) == 0 {
+		return nil
+	}
+	err := s.start(t)
+	s.end(t)
+	return err
+}
+
 // end takes the end of an element.
 func (s *ids) end(t *xmlc14n.Token) {
 	for n := len(s.open); n > 0 && s.open[n-1].depth == t.Depth; n-- {

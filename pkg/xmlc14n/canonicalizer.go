@@ -87,8 +87,14 @@ func (c *Canonicalizer) Token(t *Token) error {
 		return c.out.err
 	}
 	c.out.attach(t.src)
-	if t.lead < t.at && c.writes() {
-		c.out.extend(t.lead, t.at)
+	if c.apex != 0 && c.omit == 0 {
+		if t.plain && t.Kind == Leaf && c.cfg.Omit == nil {
+			c.plainLeaf(t, t.lead) // most others
+			return c.out.err
+		}
+		if t.lead < t.at {
+			c.out.extend(t.lead, t.at)
+		}
 	}
 	switch t.Kind {
 	case StartElement:
@@ -185,26 +191,36 @@ func (c *Canonicalizer) startTag(t *Token) {
 
 // leaf writes a whole element that has only text.
 func (c *Canonicalizer) leaf(t *Token) {
-	if !t.plain || !c.writes() {
+	switch {
+	case !t.plain || !c.writes():
 		c.start(t)
 		if c.writes() {
 			c.out.extend(t.to, t.end)
 		}
 		c.leave(t.Depth)
-		return
-	}
-	switch {
 	case c.omits(t): // nothing is inside, so nothing has to know
+	default:
+		c.plainLeaf(t, t.at)
+	}
+}
+
+// plainLeaf writes a leaf that differs from its canonical form at most in namespace declarations.
+// The window is written from there on, which may be blanks in front of the leaf.
+func (c *Canonicalizer) plainLeaf(t *Token, from int) {
+	switch {
 	case c.ns.complete(t):
-		c.out.extend(t.from, t.end)
+		c.out.extend(from, t.end)
 	case c.ns.simpleLeaf(t):
-		name := t.from + 1 + len(t.place.name)
-		c.out.extend(t.from, name)
-		if c.ns.needs(&t.src.scope, t.binding) {
-			c.out.insert(name, t.src.scope.bindings[t.binding].text)
+		if !c.ns.needs(&t.src.scope, t.binding) {
+			c.out.extend(from, t.end)
+			return
 		}
+		name := t.from + 1 + len(t.place.name)
+		c.out.extend(from, name)
+		c.out.insert(name, t.src.scope.bindings[t.binding].text)
 		c.out.extend(name, t.end)
 	default:
+		c.out.extend(from, t.at)
 		c.startTag(t)
 		c.out.extend(t.to, t.end)
 		c.leave(t.Depth)

@@ -17,7 +17,6 @@ type output struct {
 	w    io.Writer
 	err  error
 	buf  []byte
-	own  []byte // empty; buf is this unless the writer has a buffer
 	src  *Tokenizer
 	from int // src.buf[from:to] is still to be written, after buf
 	to   int
@@ -29,21 +28,8 @@ func (o *output) attach(t *Tokenizer) {
 		return
 	}
 	o.src = t
-	if o.own == nil {
-		o.own = make([]byte, 0, outputBytes)
-		o.renew()
-	}
+	o.buf = make([]byte, 0, outputBytes)
 	t.pin(o)
-}
-
-// renew gets an empty buffer, from the writer if it has a large one.
-func (o *output) renew() {
-	o.buf = o.own
-	if w, ok := o.w.(interface{ AvailableBuffer() []byte }); ok {
-		if b := w.AvailableBuffer(); cap(b) >= outputBytes {
-			o.buf = b
-		}
-	}
 }
 
 // extend writes a part of the window.
@@ -78,9 +64,8 @@ func (o *output) flush() {
 
 // drain writes the buffer.
 func (o *output) drain() {
-	if len(o.buf) > 0 {
-		o.write(o.buf)
-	}
+	o.write(o.buf)
+	o.buf = o.buf[:0]
 }
 
 // append buffers b, which is shorter than the buffer.
@@ -95,7 +80,6 @@ func (o *output) write(b []byte) {
 	if o.err == nil && len(b) > 0 {
 		_, o.err = o.w.Write(b)
 	}
-	o.renew()
 }
 
 // insert writes the part of the window up to buf[at], and then b. What follows in the window can be

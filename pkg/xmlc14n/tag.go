@@ -170,10 +170,11 @@ func (t *Tokenizer) join() {
 		return
 	}
 	p := t.token.place
-	end := leafText(t.buf[:t.end], t.pos, p)
+	end, references := leafText(t.buf[:t.end], t.pos, p)
 	if end < 0 {
 		return
 	}
+	t.token.references = references
 	t.token.Kind = Leaf
 	t.token.textEnd = end
 	t.token.end = end + len(p.end)
@@ -183,26 +184,26 @@ func (t *Tokenizer) join() {
 }
 
 // leafText returns where the text ends that starts at b[i], behind the start tag of an element of
-// the place. It returns -1 if b does not have the whole element, or if the element has something
-// else than text that is written as in canonical form.
-func leafText(b []byte, i int, p *place) int {
-	to := skipPlain(b, i)
+// the place, and whether the text has references. It returns -1 if b does not have the whole
+// element, or if the element has something else than text that is written as in canonical form.
+func leafText(b []byte, i int, p *place) (to int, references bool) {
+	to = skipPlain(b, i)
 	if to < len(b) && b[to] != '<' {
 		var plain bool
 		var reason Reason
-		if to, plain, reason = scanText(b, i); !plain || reason != "" {
-			return -1
+		if to, references, plain, reason = scanRun(b, i); !plain || reason != "" {
+			return -1, false
 		}
 	}
 	if !bytes.HasPrefix(b[to:], p.end) {
-		return -1
+		return -1, false
 	}
-	return to
+	return to, references
 }
 
 // emitLeaf reports a leaf that declares nothing: the start tag in buf[from:to], and text up to
 // textEnd. Its element is not put into scope.elements.
-func (t *Tokenizer) emitLeaf(p *place, x *prefix, from, to, textEnd int, attrs []Attr) {
+func (t *Tokenizer) emitLeaf(p *place, x *prefix, from, to, textEnd int, attrs []Attr) *Token {
 	tok := t.emit(Leaf, from, textEnd+len(p.end))
 	tok.Depth++
 	tok.to, tok.close, tok.textEnd = to, to-1, textEnd
@@ -213,6 +214,7 @@ func (t *Tokenizer) emitLeaf(p *place, x *prefix, from, to, textEnd int, attrs [
 	tok.Attrs = attrs
 	t.places.slot = &p.next
 	t.leaf = true
+	return tok
 }
 
 // emitStart opens an element whose tag ends at buf[to].

@@ -1,6 +1,9 @@
 package xmlc14n
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // text reads a piece of text at pos, which is not "<". It returns false if it reported nothing.
 func (t *Tokenizer) text() (bool, error) {
@@ -71,6 +74,47 @@ func scanText(b []byte, i int) (to int, plain bool, reason Reason) {
 			}
 			i += size
 		}
+	}
+}
+
+// scanRun is scanText, but the text may have references that canonical form writes in the same way.
+// references is true if it has.
+func scanRun(b []byte, i int) (to int, references bool, plain bool, reason Reason) {
+	for {
+		to, plain, reason = scanText(b, i)
+		size := 0
+		if plain && reason == "" && to < len(b) && b[to] == '&' {
+			size = sameReference(b[to:])
+		}
+		if size == 0 {
+			return to, references, plain, reason
+		}
+		references = true
+		i = to + size
+	}
+}
+
+// sameReference returns the length of the reference that b starts with if canonical form has the
+// same reference in text, else 0 (Canonical XML 1.0 section 2.3).
+func sameReference(b []byte) int {
+	for _, r := range [...]string{"&amp;", "&lt;", "&gt;"} {
+		if len(b) >= len(r) && string(b[:len(r)]) == r {
+			return len(r)
+		}
+	}
+	return 0
+}
+
+// replaceReferences appends text that scanRun has read to dst, with references replaced.
+func replaceReferences(dst, text []byte) []byte {
+	for {
+		at := bytes.IndexByte(text, '&')
+		if at < 0 {
+			return append(dst, text...)
+		}
+		char, size, _ := reference(text[at:])
+		dst = utf8.AppendRune(append(dst, text[:at]...), char)
+		text = text[at+size:]
 	}
 }
 

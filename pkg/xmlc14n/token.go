@@ -55,8 +55,10 @@ type Token struct {
 	close     int  // the end of a start tag
 	textEnd   int  // the end of the text of a leaf, which starts at to
 	inSection bool // it is a piece of a section
-	replaced  bool // its data is in src.char
-	plain     bool // buf[from:to] is in canonical form
+	// references says that the text of a leaf has references, which are written as in canonical form.
+	references bool
+	replaced   bool // its data is in src.char
+	plain      bool // buf[from:to] is in canonical form
 }
 
 // Start returns the offset of the token in the original bytes.
@@ -119,7 +121,12 @@ func (t *Token) Data() []byte {
 		return nil
 	}
 	if t.Kind == Leaf {
-		return t.src.buf[t.to:t.textEnd]
+		text := t.src.buf[t.to:t.textEnd]
+		if t.references {
+			t.src.char = replaceReferences(t.src.char[:0], text)
+			return t.src.char
+		}
+		return text
 	}
 	return t.src.buf[t.from:t.to]
 }

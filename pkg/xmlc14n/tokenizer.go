@@ -120,8 +120,8 @@ func (t *Tokenizer) commonTag(b []byte, pos int) bool {
 	}
 	to := pos + len(tag)
 	if t.Leaves {
-		if end := leafText(b, to, p); end >= 0 {
-			t.emitLeaf(p, x, pos, to, end, attrs)
+		if end, references := leafText(b, to, p); end >= 0 {
+			t.emitLeaf(p, x, pos, to, end, attrs).references = references
 			return true
 		}
 	}
@@ -261,7 +261,7 @@ func (t *Tokenizer) emit(kind Kind, from, to int) *Token {
 	tok.at, tok.end = from, to
 	tok.lead = from
 	tok.from, tok.to = from, to
-	tok.inSection, tok.replaced, tok.plain = false, false, false
+	tok.inSection, tok.replaced, tok.references, tok.plain = false, false, false, false
 	t.pos = to
 	return tok
 }
