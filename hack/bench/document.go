@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 )
 
-// document is a PDF on disk.
+// document is a document on disk.
 type document struct {
 	path string
 	size int64 // bytes
@@ -19,12 +19,33 @@ type document struct {
 // makeDocuments writes count different PDFs of about size bytes into dir. Each has the given number
 // of objects; 0 = only the few that are needed.
 func makeDocuments(dir string, count int, size int64, objects int) ([]document, error) {
-	var docs []document
+	var paths []string
 	for i := range count {
 		path := filepath.Join(dir, fmt.Sprintf("%05d.pdf", i))
 		if err := writePDF(path, size, objects, uint64(i)); err != nil {
 			return nil, err
 		}
+		paths = append(paths, path)
+	}
+	return documentsOf(paths)
+}
+
+// makeKind is makeDocuments for documents of a kind.
+func makeKind(dir string, k *kind, count int, size int64) ([]document, error) {
+	var paths []string
+	for i := range count {
+		path := filepath.Join(dir, fmt.Sprintf("%05d%s", i, k.extension))
+		if err := k.write(path, size, uint64(i)); err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return documentsOf(paths)
+}
+
+func documentsOf(paths []string) ([]document, error) {
+	var docs []document
+	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, fmt.Errorf("read size of document: %w", err)

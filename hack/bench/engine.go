@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding"
@@ -16,7 +17,6 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/signstash-proxy/signstash-proxy/pkg/pades"
 	"github.com/signstash-proxy/signstash-proxy/pkg/provider/software"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -27,6 +27,7 @@ type engineLoad struct {
 	documents int
 	size      int64   // bytes of each document
 	objects   int     // PDF objects of each document; 0 = only those that a valid PDF needs
+	kind      *kind   // nil = pdf
 	speed     float64 // smallest speed that meets the goal, relative to the floor; 0 = no goal
 	name      string
 }
@@ -40,14 +41,19 @@ var engineLoads = []engineLoad{
 	{documents: 15, size: 29_000_000, objects: 32_000, name: "29 MB, 32,000 objects"},
 }
 
+// xmlLoads are UBL invoices.
+var xmlLoads = []engineLoad{
+	{documents: 500, size: 200_000, kind: &xml, speed: 0.75, name: "200 KB XML"},
+}
+
 // engine signs documents with a local RSA-2048 key, two at a time, and prints how fast that is in
 // relation to the floor. The package comment says what the floor is.
-func (b *bench) engine(ctx context.Context) error {
+func (b *bench) engine(ctx context.Context, loads []engineLoad) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "engine, B-B\tdocuments\tengine\tfloor\tspeed / floor\tdocuments/s\t"+
 		"allocations / document\tallocated / document")
 	var speeds []float64
-	for _, l := range engineLoads {
+	for _, l := range loads {
 		if b.documents > 0 {
 			l.documents = b.documents
 		}
@@ -61,7 +67,7 @@ func (b *bench) engine(ctx context.Context) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for i, l := range engineLoads {
+	for i, l := range loads {
 		if l.speed > 0 {
 			b.goals.atLeast("engine, "+l.name+": speed / floor", speeds[i], l.speed, "")
 		}
@@ -77,11 +83,12 @@ func (l engineLoad) measure(ctx context.Context, temp string, w io.Writer) (floa
 		return 0, fmt.Errorf("make folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	docs, err := makeDocuments(dir, l.documents, l.size, l.objects)
+	k := cmp.Or(l.kind, &pdf)
+	docs, err := l.make(dir, k)
 	if err != nil {
 		return 0, err
 	}
-	e, err := newEngine(ctx, filepath.Join(dir, "key"))
+	e, err := newEngine(ctx, filepath.Join(dir, "key"), k)
 	if err != nil {
 		return 0, err
 	}
@@ -109,14 +116,22 @@ func (l engineLoad) measure(ctx context.Context, temp string, w io.Writer) (floa
 	return ratio(floor, took), nil
 }
 
-// engine signs PDF files with one credential.
+func (l engineLoad) make(dir string, k *kind) ([]document, error) {
+	if l.objects > 0 {
+		return makeDocuments(dir, l.documents, l.size, l.objects)
+	}
+	return makeKind(dir, k, l.documents, l.size)
+}
+
+// engine signs files of one kind with one credential.
 type engine struct {
 	provider   signing.Provider
 	credential *signing.Credential
-	format     pades.Format
+	format     signing.Format
+	info       signing.SignatureInfo
 }
 
-func newEngine(ctx context.Context, dir string) (*engine, error) {
+func newEngine(ctx context.Context, dir string, k *kind) (*engine, error) {
 	provider, err := software.OpenEmbedded(dir, logr.Discard(), software.EmbeddedOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
@@ -125,7 +140,7 @@ func newEngine(ctx context.Context, dir string) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read credential: %w", err)
 	}
-	return &engine{provider: provider, credential: credential}, nil
+	return &engine{provider: provider, credential: credential, format: k.format(), info: k.info()}, nil
 }
 
 // signAll signs docs with the given number of goroutines, and returns how long that took. It writes
@@ -168,30 +183,34 @@ func (e *engine) sign(ctx context.Context, d document, to string) (err error) {
 	if err != nil {
 		return err
 	}
+	in.Signature = e.info
 	return e.signInPlace(ctx, in, file, to)
 }
 
-// signInPlace signs the document in, which is the content of file. It appends the incremental
-// update that contains the signature to file and syncs file once. name is the id of the call to the
-// provider.
+// signInPlace signs the document in, which is the content of file. It appends the new bytes to file
+// and syncs file once, as the store does. name is the id of the call to the provider.
 func (e *engine) signInPlace(ctx context.Context, in signing.Input, file *os.File, name string) error {
-	prepared, err := e.format.Prepare(ctx, in, e.credential)
+	section, _, err := e.section(ctx, in, name)
 	if err != nil {
 		return err
+	}
+	if _, err := file.WriteAt(section, in.File.Size()); err != nil {
+		return fmt.Errorf("append new bytes: %w", err)
+	}
+	return file.Sync()
+}
+
+// section signs the document in and returns the new bytes and the pieces of the signed document.
+func (e *engine) section(ctx context.Context, in signing.Input, name string) ([]byte, signing.Pieces, error) {
+	prepared, err := e.format.Prepare(ctx, in, e.credential)
+	if err != nil {
+		return nil, nil, err
 	}
 	values, err := e.provider.Sign(ctx, signing.Call{ID: name, Digests: [][]byte{prepared.Digest}})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	update, _, err := e.format.Embed(ctx, in, prepared, values[0])
-	if err != nil {
-		return err
-	}
-	// A PAdES document is always the original and the update, so the list of pieces is not needed.
-	if _, err := file.WriteAt(update, in.File.Size()); err != nil {
-		return fmt.Errorf("append incremental update: %w", err)
-	}
-	return file.Sync()
+	return e.format.Embed(ctx, in, prepared, values[0])
 }
 
 // spool copies a document to file, as the proxy does with an upload. It hashes the document at the
@@ -213,7 +232,6 @@ func spool(d document, file *os.File) (signing.Input, error) {
 	}
 	return signing.Input{
 		File: spooled{file, n}, Midstate: midstate, Time: time.Now(),
-		Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB},
 	}, nil
 }
 

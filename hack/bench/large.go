@@ -5,15 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
-
-	"github.com/signstash-proxy/signstash-proxy/hack/instance"
-	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // largeSizes lists the sizes in bytes of the documents. They are sparse files, which take almost no
@@ -44,21 +39,12 @@ func (b *bench) large(ctx context.Context) error {
 		if err := writeSparsePDF(path, l.size); err != nil {
 			return err
 		}
-		self, err := os.Executable()
+		took, err := runAlone(ctx, path)
 		if err != nil {
-			return fmt.Errorf("find own program: %w", err)
+			return fmt.Errorf("%s: %w", l.name, err)
 		}
-		started := time.Now()
-		out, err := exec.CommandContext(ctx, self, "-sign", path).Output()
-		if err != nil {
-			return fmt.Errorf("sign %s: %w", l.name, err)
-		}
-		peak, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
-		if err != nil {
-			return fmt.Errorf("read peak of %s: %w", l.name, err)
-		}
-		peaks = append(peaks, peak)
-		fmt.Fprintf(w, "%s\t%s\t%.0f MiB\n", l.name, ms(time.Since(started)), float64(peak)/(1<<20))
+		peaks = append(peaks, took.Peak)
+		fmt.Fprintf(w, "%s\t%s\t%.0f MiB\n", l.name, ms(took.Sign), float64(took.Peak)/(1<<20))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -66,37 +52,6 @@ func (b *bench) large(ctx context.Context) error {
 	for i := range peaks[1:] {
 		b.goals.rss("large: "+largeSizes[i+1].name, peaks[i+1], float64(peaks[0])/(1<<20)+largeExtraMiB)
 	}
-	return nil
-}
-
-// signLarge signs the document at path in place and prints the peak RSS of this process in bytes.
-func signLarge(ctx context.Context, path string) error {
-	e, err := newEngine(ctx, path+".key")
-	if err != nil {
-		return err
-	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("open document: %w", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("read size of document: %w", err)
-	}
-	in := signing.Input{
-		File:      spooled{file, info.Size()},
-		Time:      time.Now(),
-		Signature: signing.SignatureInfo{Type: signing.PAdES, Level: signing.LevelB},
-	}
-	if err := e.signInPlace(ctx, in, file, path); err != nil {
-		return err
-	}
-	memory, err := instance.MemoryOf(os.Getpid())
-	if err != nil {
-		return err
-	}
-	fmt.Println(memory.Peak)
 	return nil
 }
 

@@ -25,6 +25,7 @@ type scenario struct {
 	size      int64 // of each, in bytes
 	requests  int   // one after the other
 	async     bool
+	kind      *kind    // of the documents; nil = pdf
 	env       []string // of the proxy
 	rss       float64  // largest peak RSS in MiB that meets the goal; 0 = no goal
 	speed     float64  // smallest speed that meets the goal, relative to the floor; 0 = no goal
@@ -42,6 +43,10 @@ var scenarios = []scenario{
 		title: "async, 2,500 x 200 KB"},
 	{name: "sync-25x20", documents: 25, size: 20_000_000, requests: 1, env: []string{"GOMEMLIMIT=128MiB"}, rss: 48,
 		title: "sync, 25 x 20 MB, heap limit 128 MiB"},
+	{name: "xml-200k-sync", kind: &xml, documents: 50, size: 200_000, requests: 5, rss: 40,
+		title: "sync, 50 x 200 KB XML"},
+	{name: "async-xml", kind: &xml, documents: 2500, size: 200_000, requests: 1, async: true, speed: 0.6,
+		title: "async, 2,500 x 200 KB XML"},
 }
 
 func main() {
@@ -50,7 +55,7 @@ func main() {
 	documents := flag.Int("documents", 0, "`documents` in a request, instead of the case's own number")
 	all := flag.Int("total", millionDocuments, "`documents` that the case million signs")
 	temp := flag.String("temp", "", "`folder` for documents and state; the disk of this folder is measured")
-	sign := flag.String("sign", "", "sign this `file` in place and print the memory it took; the case large runs this")
+	sign := flag.String("sign", "", "sign this `file` and print what it took; cases run this in a process of its own")
 	strict := flag.Bool("strict", false, "end with exit code 1 if a goal is missed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -62,7 +67,7 @@ func main() {
 		return b.run(ctx, *only, *strict)
 	}
 	if *sign != "" {
-		run = func() error { return signLarge(ctx, *sign) }
+		run = func() error { return signAlone(ctx, *sign, os.Stdout) }
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -86,8 +91,11 @@ var cases = []struct {
 	measure func(*bench, context.Context) error
 	named   bool // it takes long, and runs only if it is named
 }{
-	{name: "engine", measure: (*bench).engine},
+	{name: "engine", measure: func(b *bench, ctx context.Context) error { return b.engine(ctx, engineLoads) }},
+	{name: "xml-200k-engine", measure: func(b *bench, ctx context.Context) error { return b.engine(ctx, xmlLoads) }},
+	{name: "xml-engine", measure: (*bench).xmlEngine},
 	{name: "large", measure: (*bench).large},
+	{name: "cades-large", measure: (*bench).cadesLarge},
 	{name: "remote", measure: (*bench).remote},
 	{name: "fleet", measure: (*bench).fleet},
 	{name: "load-concurrent", measure: (*bench).concurrent},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func measure(ctx context.Context, binary, temp string, s scenario) (r result, er
 		return r, fmt.Errorf("make folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	docs, err := makeDocuments(dir, s.documents, s.size, 0)
+	docs, err := makeKind(dir, cmp.Or(s.kind, &pdf), s.documents, s.size)
 	if err != nil {
 		return r, err
 	}
@@ -188,12 +189,12 @@ func newRequest(reference string, docs []document) *client.Request {
 		Reference:   reference,
 		Description: "bench",
 		Key:         reference,
-		Signature:   client.SignatureInfo{Type: "PAdES"},
+		Signature:   kindOf(docs[0].path).request(),
 	}
 	for _, d := range docs {
 		name := filepath.Base(d.path)
 		r.Documents = append(r.Documents, client.Document{
-			Reference: name, Name: name, ContentType: "application/pdf", Size: d.size,
+			Reference: name, Name: name, ContentType: kindOf(d.path).contentType, Size: d.size,
 			Open: func() (io.ReadCloser, error) { return os.Open(d.path) },
 		})
 	}
