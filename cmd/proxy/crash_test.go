@@ -21,6 +21,7 @@ import (
 // is counted as delivered or as unknown.
 
 // crashOperations and crashDocuments are small, so that kills often hit the steps between calls.
+// Each operation has one document of each shape.
 const (
 	crashOperations = 6
 	crashDocuments  = 5
@@ -33,11 +34,14 @@ func newCrashProxy(t *testing.T, remote *remoteSide, flags ...string) *testProxy
 }
 
 func crashRequest(t *testing.T, i int) *client.Request {
+	t.Helper()
 	r := oneDocument(t, fmt.Sprint("crash ", i), client.SignatureInfo{})
-	for k := 1; k < crashDocuments; k++ {
-		d := r.Documents[0]
-		d.Reference = fmt.Sprintf("%s/%d", d.Reference, k)
-		r.Documents = append(r.Documents, d)
+	r.Documents = nil
+	for k, s := range shapes() {
+		r.Documents = append(r.Documents, s.document(fmt.Sprintf("%s/%d", r.Reference, k)))
+	}
+	if len(r.Documents) != crashDocuments {
+		t.Fatalf("there are %d shapes, want %d", len(r.Documents), crashDocuments)
 	}
 	return r
 }
@@ -107,7 +111,7 @@ func submit(t *testing.T, p *testProxy, accepted map[string]client.Accepted, fro
 }
 
 // wantAllEnded checks that each accepted operation ended once, as executed, with its id, and with
-// every document signed.
+// every document signed and valid.
 func wantAllEnded(t *testing.T, p *testProxy, accepted map[string]client.Accepted) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -121,6 +125,12 @@ func wantAllEnded(t *testing.T, p *testProxy, accepted map[string]client.Accepte
 		op, err := c.Detail(ctx, reference, &signed)
 		if err != nil || op.Status != client.StatusExecuted || op.ID != a.ID || len(signed) != crashDocuments {
 			t.Errorf("%s = %+v, %v, want operation %d executed with %d contents", reference, op, err, a.ID, crashDocuments)
+			continue
+		}
+		for i, s := range shapes() {
+			if err := s.verify(signed[op.Documents[i].Content].Bytes(), "", nil); err != nil {
+				t.Errorf("%s: %v", reference, err)
+			}
 		}
 	}
 	wantOneEnd(t, p)

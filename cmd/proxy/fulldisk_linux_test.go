@@ -29,10 +29,9 @@ func TestFullDiskPaysOnce(t *testing.T) {
 	p.start(t)
 	remote.Hold()
 	r := oneDocument(t, "full", client.SignatureInfo{})
-	for k := 1; k < documents; k++ {
-		d := r.Documents[0]
-		d.Reference = fmt.Sprintf("full/%d", k)
-		r.Documents = append(r.Documents, d)
+	r.Documents = nil
+	for k := range documents {
+		r.Documents = append(r.Documents, shapes()[k%len(shapes())].document(fmt.Sprint("full/", k)))
 	}
 	c := newClient(t, p.Instance)
 	if _, err := c.SignAsync(t.Context(), r); err != nil {
@@ -59,7 +58,12 @@ func TestFullDiskPaysOnce(t *testing.T) {
 	}
 	var signed memorySink
 	if op, err = c.Detail(t.Context(), "full", &signed); err != nil || len(signed) != documents {
-		t.Errorf("%d documents are signed, %v, want %d", len(signed), err, documents)
+		t.Fatalf("%d documents are signed, %v, want %d", len(signed), err, documents)
+	}
+	for k, d := range op.Documents {
+		if err := shapes()[k%len(shapes())].verify(signed[d.Content].Bytes(), "", nil); err != nil {
+			t.Errorf("document %d: %v", k, err)
+		}
 	}
 	if n := p.signatures(t); remote.Counts().Signatures != documents || n["unknown"] != 0 {
 		t.Errorf("%d signatures were made for %d documents, counters %v", remote.Counts().Signatures, documents, n)

@@ -78,7 +78,7 @@ func killRun(t *testing.T, bin string, delay time.Duration) {
 }
 
 // wantAllValid asks independent verifiers about each signed document.
-func wantAllValid(t *testing.T, root string, originals []string, op *client.Operation, signed memorySink) {
+func wantAllValid(t *testing.T, root string, originals []shape, op *client.Operation, signed memorySink) {
 	t.Helper()
 	ctx, dir := t.Context(), t.TempDir()
 	v, err := verify.New(ctx, root)
@@ -91,60 +91,67 @@ func wantAllValid(t *testing.T, root string, originals []string, op *client.Oper
 			t.Errorf("document %d: %s", i, failure)
 			continue
 		}
+		content := signed[d.Content].Bytes()
+		if err := originals[i].verify(content, "", nil); err != nil {
+			t.Errorf("document %d: %v", i, err)
+		}
+		if originals[i].signature.Type != "PAdES" {
+			if err := originals[i].ask(root, content); err != nil {
+				t.Errorf("document %d: %v", i, err)
+			}
+			continue
+		}
 		path := filepath.Join(dir, "signed.pdf")
-		if err := os.WriteFile(path, signed[d.Content].Bytes(), 0o600); err != nil {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		ask := v.Signature
 		if i%10 == 0 {
 			ask = v.File // check all documents, which takes a while
 		}
-		if report := ask(ctx, originals[i], path); report.Err() != nil {
+		if report := ask(ctx, originals[i].path, path); report.Err() != nil {
 			t.Errorf("document %d: %v", i, report.Err())
 		}
 	}
 }
 
-func killRequest(originals []string) *client.Request {
+func killRequest(originals []shape) *client.Request {
 	r := &client.Request{
 		Reference:   "killed",
 		Description: "d",
 		Key:         "killed",
 		Signature:   client.SignatureInfo{Type: "PAdES"},
 	}
-	for i, path := range originals {
-		info, err := os.Stat(path)
-		if err != nil {
-			panic(err) // samplesInTurn has found the file
-		}
-		name := fmt.Sprintf("%d.pdf", i)
-		r.Documents = append(r.Documents, client.Document{
-			Reference: name, Name: name, ContentType: "application/pdf", Size: info.Size(),
-			Open: func() (io.ReadCloser, error) { return os.Open(path) },
-		})
+	for i, s := range originals {
+		r.Documents = append(r.Documents, s.document(fmt.Sprint(i)))
 	}
 	return r
 }
 
-// samplesInTurn returns the paths of killDocuments samples, each sample several times. It leaves
-// out the largest sample to save disk space.
-func samplesInTurn(t *testing.T) []string {
+// samplesInTurn returns killDocuments documents: PDF samples, each several times, and after each
+// three of them the other shapes in turn. It leaves out the largest sample to save disk space.
+func samplesInTurn(t *testing.T) []shape {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join("..", "..", "hack", "samples", "*.pdf"))
 	if err != nil || len(all) == 0 {
 		t.Fatalf("no samples: %v", err)
 	}
-	var small []string
+	var small []shape
 	for _, path := range all {
 		if info, err := os.Stat(path); err == nil && info.Size() < 200_000 {
-			small = append(small, path)
+			small = append(small, pdfShape(path))
 		}
 	}
-	var paths []string
+	var list []shape
+	others := shapes()[1:]
 	for i := range killDocuments {
-		paths = append(paths, small[i%len(small)])
+		if i%4 == 3 {
+			list = append(list, others[i/4%len(others)])
+			continue
+		}
+		list = append(list, small[i%len(small)])
 	}
-	return paths
+	return list
 }
 
 func startInstance(t *testing.T, o instance.Options) *instance.Instance {

@@ -3,7 +3,6 @@ package main_test
 import (
 	"context"
 	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
@@ -46,8 +45,6 @@ type soak struct {
 	remote  *remoteSide
 	proxies []*soakProxy
 	http    *http.Client
-	content []byte // of a document
-	body    string // the document in base64
 	judge   *verify.Verifier
 	roots   *x509.CertPool
 	done    context.Context
@@ -58,7 +55,7 @@ type soak struct {
 	ownDisk  bool           // whether the proxies have their own disks
 	signed   atomic.Int64
 	failed   atomic.Int64 // documents that failed with a reason
-	verified atomic.Int64 // documents also verified by OpenSSL
+	verified atomic.Int64 // documents also verified by OpenSSL or xmlsec1
 	serial   atomic.Int64
 
 	kills, faulty, fills, reloads atomic.Int64 // disturbances of the proxies
@@ -88,7 +85,7 @@ func TestSoak(t *testing.T) {
 	all.Wait()
 	s.settle()
 	s.faults = append(s.faults, growth.faults(t.Logf, d)...)
-	t.Logf("%v: %d documents signed and valid, %d given up with a reason, %d looked at by OpenSSL too; answers %v", d,
+	t.Logf("%v: %d documents signed and valid, %d given up with a reason, %d looked at by others too; answers %v", d,
 		s.signed.Load(), s.failed.Load(), s.verified.Load(), s.answers)
 	s.wantEnoughFaults(d)
 	for _, fault := range s.faults {
@@ -99,14 +96,11 @@ func TestSoak(t *testing.T) {
 func newSoak(t *testing.T, d time.Duration) *soak {
 	remote := newRemoteSide(t,
 		service.Options{Latency: 5 * time.Millisecond, Credentials: []service.Credential{{Multisign: 20}}})
-	content, err := os.ReadFile(sample)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &soak{
-		t: t, remote: remote, content: content, body: base64.StdEncoding.EncodeToString(content), answers: map[string]int{},
+		t: t, remote: remote, answers: map[string]int{},
 		http: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 2 * soakClients}},
 	}
+	var err error
 	if s.judge, err = verify.New(t.Context(), remote.root); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -25,7 +26,7 @@ type soakOperation struct {
 // soakAccepted is an accepted operation with the data of its request.
 type soakAccepted struct {
 	ID        int64
-	Documents int
+	Documents []shape
 	Level     string
 }
 
@@ -44,8 +45,9 @@ func (s *soak) client(p *soakProxy) {
 		case 8:
 			s.call(p, "bad JSON", http.MethodPost, "document/sign/base64/", []byte(`{"documents":[`), "", 400, 429, 503)
 		case 9:
+			noPDF := []shape{{name: "d.pdf", original: []byte("no PDF"), signature: shapes()[0].signature}}
 			// 200: the remote side refused us before it looked at the document, and signError says so.
-			s.call(p, "no PDF", http.MethodPost, "document/sign/base64/", s.request(s.reference(), "", []string{"bm8gUERG"}), "",
+			s.call(p, "no PDF", http.MethodPost, "document/sign/base64/", s.request(s.reference(), "", noPDF), "",
 				200, 400, 429, 503)
 		case 10:
 			s.call(p, "wrong secret", http.MethodGet, "operation/status/1", nil, "wrong", 401)
@@ -57,21 +59,19 @@ func (s *soak) client(p *soakProxy) {
 
 func (s *soak) reference() string { return fmt.Sprint("soak/", s.serial.Add(1)) }
 
-// request is a SignRequest for the given contents.
-func (s *soak) request(reference, level string, contents []string) []byte {
+// request is a SignRequest for the given documents.
+func (s *soak) request(reference, level string, list []shape) []byte {
 	type object = map[string]any
-	documents := make([]object, len(contents))
-	for i, content := range contents {
-		info := object{"signatureType": "PAdES"}
-		if level != "" {
-			info["level"] = level
-		}
+	documents := make([]object, len(list))
+	for i, d := range list {
+		info := d.signature
+		info.Level = level
 		documents[i] = object{
 			"documentRequest": object{
 				"externalReference": fmt.Sprint(reference, "/", i),
-				"name":              "d.pdf",
-				"contentType":       "application/pdf",
-				"base64Content":     content,
+				"name":              d.name,
+				"contentType":       cmp.Or(d.contentType, "application/pdf"),
+				"base64Content":     d.original,
 			},
 			"signatureInfo": info,
 		}
@@ -136,12 +136,20 @@ func (s *soak) count(kind string, status int) {
 	s.answers[statusName(kind, status)]++
 }
 
+// someShapes returns documents of random shapes.
+func someShapes(n int) (list []shape) {
+	for range n {
+		list = append(list, shapes()[rand.IntN(len(shapes()))])
+	}
+	return list
+}
+
 // async signs some documents. It repeats the request while it gets no answer, and follows the
 // operation to its end.
 func (s *soak) async(p *soakProxy) {
 	reference := s.reference()
-	documents, level := 1+rand.IntN(4), s.level()
-	body := s.request(reference, level, slices.Repeat([]string{s.body}, documents))
+	documents, level := someShapes(1+rand.IntN(4)), s.level()
+	body := s.request(reference, level, documents)
 	for first := int64(0); ; {
 		_, text, ok := s.call(p, "async", http.MethodPost, "document/sign/async/base64/", body, reference, 202, 429, 503)
 		var op soakOperation
@@ -165,14 +173,14 @@ func (s *soak) async(p *soakProxy) {
 
 // sync waits for the signed document in the answer.
 func (s *soak) sync(p *soakProxy) {
-	reference, level := s.reference(), s.level()
+	reference, level, documents := s.reference(), s.level(), someShapes(1)
 	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/",
-		s.request(reference, level, []string{s.body}), reference, 200, 429, 503)
+		s.request(reference, level, documents), reference, 200, 429, 503)
 	var op soakOperation
 	if !ok || !s.understood(p, text, &op) {
 		return
 	}
-	accepted := soakAccepted{op.ID, 1, level}
+	accepted := soakAccepted{op.ID, documents, level}
 	p.seen.Store(reference, accepted)
 	if s.taken(p, op, accepted) {
 		p.seen.Delete(reference)
@@ -242,8 +250,10 @@ func (s *soak) taken(p *soakProxy, op soakOperation, want soakAccepted) bool {
 	if op.Status != "EXECUTED" && op.Status != "EXECUTION_FAILED" {
 		return false
 	}
-	if op.ID != want.ID || len(op.DocumentList) != want.Documents {
-		s.fault("%s: operation %d has %d documents, want %+v", p.name, op.ID, len(op.DocumentList), want)
+	if op.ID != want.ID || len(op.DocumentList) != len(want.Documents) {
+		s.fault("%s: operation %d has %d documents, want %d of operation %d", p.name, op.ID, len(op.DocumentList),
+			len(want.Documents), want.ID)
+		return true
 	}
 	for i, d := range op.DocumentList {
 		switch {
@@ -253,7 +263,7 @@ func (s *soak) taken(p *soakProxy, op soakOperation, want soakAccepted) bool {
 				s.fault("%s: document %d of %d has no content: %v", p.name, i, op.ID, err)
 				continue
 			}
-			s.look(content, want.Level)
+			s.look(want.Documents[i], content, want.Level)
 		case d.SignError == "" || d.SignError == "SIGN_OPERATION_INTERNAL_ERROR":
 			s.fault("%s: document %d of %d is %s without a reason: %s %s", p.name, i, op.ID, d.SignStatus, d.SignError,
 				d.SignErrorCause)
@@ -268,7 +278,7 @@ func (s *soak) taken(p *soakProxy, op soakOperation, want soakAccepted) bool {
 // deleted signs a document and deletes the operation. After that it is not found.
 func (s *soak) deleted(p *soakProxy) {
 	reference := s.reference()
-	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/", s.request(reference, "", []string{s.body}),
+	_, text, ok := s.call(p, "sync", http.MethodPost, "document/sign/base64/", s.request(reference, "", someShapes(1)),
 		reference, 200, 429, 503)
 	var op soakOperation
 	if !ok || !s.understood(p, text, &op) {
