@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
@@ -208,13 +209,20 @@ func valuesXML(known *evidence.Elements, data *evidence.Data) (elements []string
 // these elements, one after the other (ETSI EN 319 132-1 5.5.2.2).
 func (a *augmentation) archived() []located {
 	form, text := a.state.stampForm(), a.text()
-	elements := []located{
-		// The references come first, each with its own transforms.
-		{strings.Index(text, propertiesTag), dereferenced(formWith(a.state.Expected.Properties))},
-		{strings.Index(text, infoTag), form},
-		{strings.Index(text, valueTag), form},
-		{strings.Index(text, keyInfoTag), form},
+	e := &a.state.Expected
+	// The references come first, each with its own transforms.
+	elements := []located{{strings.Index(text, propertiesTag), dereferenced(formWith(e.Properties))}}
+	if e.KeyInfo != "" {
+		keyInfo := located{strings.Index(text, keyInfoTag), dereferenced(formWith(e.KeyInfo))}
+		elements = append(elements, keyInfo)
+		if e.KeyInfoFirst {
+			slices.Reverse(elements)
+		}
 	}
+	elements = append(elements,
+		located{strings.Index(text, infoTag), form},
+		located{strings.Index(text, valueTag), form},
+		located{strings.Index(text, keyInfoTag), form})
 	for _, at := range a.propertiesAt() {
 		elements = append(elements, located{at, form})
 	}

@@ -7,5 +7,6 @@
 // of a document. Format uses it on every document that it signed. Signer and verifier have only the
 // tokenizer and canonicalizer of pkg/xmlc14n and the names of algorithms in common.
 //
-// Profiles other than "baseline" do not exist yet.
+// [Profiles] say what the receivers of signatures want. They are data in profiles.yaml, and
+// operators can add their own.
 package xades

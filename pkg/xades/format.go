@@ -3,7 +3,7 @@ package xades
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
+	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -12,6 +12,8 @@ import (
 // use and keeps nothing between calls. The signed document is the original with one insertion. If
 // the element that gets the signature is written <a/>, it becomes <a>…</a>.
 type Format struct {
+	// Profiles are what SignatureInfo.Profile can name; nil = the embedded ones.
+	Profiles    *Profiles
 	Timestamper signing.Timestamper // nil refuses levels above B-B with KindTimestamp
 	Revocation  Revocation          // nil refuses levels above B-T with KindRevocation
 }
@@ -21,20 +23,35 @@ var (
 	_ signing.OptionsChecker = (*Format)(nil)
 )
 
-// CheckOptions implements signing.OptionsChecker.
+// CheckOptions implements signing.OptionsChecker. Its error for an unknown profile lists the known
+// ones.
 func (f *Format) CheckOptions(sig signing.SignatureInfo) error {
-	if sig.Profile != "" && sig.Profile != baseline.Name {
-		return signing.Errorf(signing.KindInvalid, "profile %s is not known; there is %s", quoted(sig.Profile), baseline.Name)
+	p, err := f.profile(sig)
+	if err != nil {
+		return err
 	}
-	_, err := parseOptions(&baseline, sig.Advanced)
+	_, err = parseOptions(p, sig.Advanced)
 	return err
+}
+
+// profile returns the profile that a request names.
+func (f *Format) profile(sig signing.SignatureInfo) (*Profile, error) {
+	profiles := f.Profiles
+	if profiles == nil {
+		profiles = embedded()
+	}
+	return profiles.profile(sig.Profile)
 }
 
 // Prepare implements signing.Format. It reads the original once, and a second time only if earlier
 // signatures need another transform than the request asks for. It does not use Input.Midstate,
 // because the canonical form is signed and not the bytes of the original.
 func (f *Format) Prepare(ctx context.Context, in signing.Input, c *signing.Credential) (signing.Prepared, error) {
-	return f.prepare(ctx, in, c, &baseline)
+	p, err := f.profile(in.Signature)
+	if err != nil {
+		return signing.Prepared{}, err
+	}
+	return f.prepare(ctx, in, c, p)
 }
 
 func (f *Format) prepare(
@@ -66,10 +83,8 @@ func (f *Format) prepare(
 		Algorithm:    c.Algorithm,
 		Hash:         uint(c.Hash),
 		Certificate:  c.Certificate().Raw,
-		Expected: expected{
-			Transform: found.transform, Digest: uint(p.Digest), PropertiesID: b.id + propertiesID,
-			Data: o.form.URI(), Info: p.SignedInfo.URI(), Properties: p.Properties.URI(),
-		},
+		LineWidth:    p.lineWidth,
+		Expected:     b.expected(),
 	}
 	s.prepareLevel(in.Signature.Level, b)
 	stored, err := s.encode()
@@ -77,6 +92,20 @@ func (f *Format) prepare(
 		return signing.Prepared{}, internal("write state", err)
 	}
 	return signing.Prepared{Digest: signature.digest, State: stored}, nil
+}
+
+// expected returns how the references are made.
+func (b *blueprint) expected() expected {
+	p := b.profile
+	e := expected{
+		Transform: b.scanned.transform, Digest: uint(p.Digest), PropertiesID: b.propertiesID(),
+		Data: b.options.form.URI(), Info: p.SignedInfo.URI(), Properties: p.Properties.URI(), Version1: p.version1,
+	}
+	if p.signsKeyInfo() {
+		e.KeyInfo, e.KeyInfoID = p.KeyInfo.URI(), b.keyInfoID()
+		e.KeyInfoFirst = slices.Index(p.references, coversKeyInfo) < slices.Index(p.references, coversProperties)
+	}
+	return e
 }
 
 // prepareLevel stores what Embed needs for a level above B-B.
@@ -142,7 +171,7 @@ func (s *state) signature(value []byte) (string, error) {
 	if err != nil {
 		return "", internal("write signature value", err)
 	}
-	return string(s.Head) + base64.StdEncoding.EncodeToString(raw) + string(s.Tail), nil
+	return string(s.Head) + wrapped(raw, s.LineWidth) + string(s.Tail), nil
 }
 
 // insert returns the new bytes, in the encoding of the document, and the pieces of the signed

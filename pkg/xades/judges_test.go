@@ -120,7 +120,8 @@ func (j *judges) askXMLSec(t testing.TB, name string, signed []byte) {
 	}
 	const last = "(//*[local-name()='Signature' and namespace-uri()='" + dsNamespace + "'])[last()]"
 	out, err := exec.Command("xmlsec1", "--verify", "--insecure",
-		"--id-attr:Id", xadesNamespace+":SignedProperties", "--node-xpath", last, path).CombinedOutput()
+		"--id-attr:Id", xadesNamespace+":SignedProperties", "--id-attr:Id", dsNamespace+":KeyInfo",
+		"--node-xpath", last, path).CombinedOutput()
 	if err != nil {
 		t.Errorf("%s: xmlsec1: %v\n%s", name, err, out)
 	}

@@ -38,9 +38,20 @@ type options struct {
 	location  string
 }
 
-// parseOptions reads the request's advancedSignatureInfo, which may be nil.
+// formNamed returns the canonical form with a name.
+func formNamed(name string) (xmlc14n.Form, bool) {
+	for _, n := range formNames {
+		if n.name == name {
+			return n.form, true
+		}
+	}
+	return xmlc14n.Form{}, false
+}
+
+// parseOptions reads the request's advancedSignatureInfo, which may be nil. A profile may fix a
+// setting. Then the request can only ask for the value that the profile has.
 func parseOptions(p *Profile, a *signing.AdvancedSignature) (options, error) {
-	o := options{form: p.Data}
+	o := options{form: p.Data, transform: p.transform}
 	if a == nil {
 		return o, nil
 	}
@@ -50,24 +61,38 @@ func parseOptions(p *Profile, a *signing.AdvancedSignature) (options, error) {
 			return o, signing.Errorf(signing.KindInvalid, "signatureTransform %s is not ENVELOPED, XPATH or XPATH2_FILTER",
 				quoted(a.SignatureTransform))
 		}
+		if t != o.transform && !p.mayChoose(requestedTransform) {
+			return o, p.fixes(requestedTransform, a.SignatureTransform)
+		}
 		o.transform = t
 	}
 	if a.CanonicalTransform != "" {
-		found := false
-		for _, n := range formNames {
-			if n.name == a.CanonicalTransform {
-				o.form, found = n.form, true
-			}
-		}
-		if !found {
+		form, ok := formNamed(a.CanonicalTransform)
+		if !ok {
 			return o, signing.Errorf(signing.KindInvalid, "canonicalTransform %s is not known", quoted(a.CanonicalTransform))
 		}
+		if !sameForm(form, o.form) && !p.mayChoose(requestedForm) {
+			return o, p.fixes(requestedForm, a.CanonicalTransform)
+		}
+		o.form = form
 	}
 	if a.SignatureLocation == "" {
 		return o, nil
+	}
+	if !p.mayChoose(requestedPlace) {
+		return o, p.fixes(requestedPlace, a.SignatureLocation)
 	}
 	var err error
 	o.location = a.SignatureLocation
 	o.place, err = parsePlace(a.SignatureLocation)
 	return o, err
+}
+
+// sameForm says whether two forms of formNames are the same.
+func sameForm(a, b xmlc14n.Form) bool { return a.Method == b.Method && a.Comments == b.Comments }
+
+// fixes returns an error for a request that asks for what the profile does not let it choose.
+func (p *Profile) fixes(s setting, value string) error {
+	return signing.Errorf(signing.KindInvalid, "%s %s: the profile %s does not let a request choose it", s, quoted(value),
+		p.Name)
 }

@@ -1,13 +1,11 @@
 package xades
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"strings"
 	"time"
 
@@ -33,19 +31,19 @@ type unsigned struct {
 	digest []byte // of SignedInfo, with the hash of the credential
 }
 
-// propertiesID is what the Id of SignedProperties has behind the Id of the signature.
-const propertiesID = "-properties"
-
 // Starts of elements of a signature, which its text has once.
 const (
 	infoTag       = `<ds:SignedInfo>`
 	valueTag      = `<ds:SignatureValue `
-	keyInfoTag    = `<ds:KeyInfo>`
+	keyInfoTag    = `<ds:KeyInfo`
 	propertiesTag = `<xades:SignedProperties `
 )
 
 // build returns the signature of the blueprint.
 func (b *blueprint) build() (*unsigned, error) {
+	if err := b.profile.checkKey(b.credential); err != nil {
+		return nil, err
+	}
 	method, ok := signatureMethods[method{b.credential.Algorithm, b.credential.Hash}]
 	if !ok {
 		return nil, signing.Errorf(signing.KindCertificate, "XAdES has no name for the algorithm %s with %s",
@@ -54,24 +52,41 @@ func (b *blueprint) build() (*unsigned, error) {
 	b.id = b.newID()
 	start := `<ds:Signature xmlns:ds="` + dsNamespace + `" Id="` + b.id + `">`
 	const end = `</ds:Signature>`
-	object := b.object()
-	propertiesDigest, err := b.digest(b.profile.Digest, b.profile.Properties, start+object+end,
-		xmlc14n.Named(xadesNamespace, "SignedProperties"))
-	if err != nil {
-		return nil, err
+	object, keyInfo := b.object(), b.keyInfo()
+	references := map[covered]string{coversData: b.dataReference()}
+	for _, r := range []struct {
+		what           covered
+		text           string
+		kind, id       string
+		form           xmlc14n.Form
+		space, element string
+	}{
+		{coversProperties, object, ` Type="` + signedPropertiesType + `"`, b.propertiesID(), b.profile.Properties,
+			xadesNamespace, "SignedProperties"},
+		{coversKeyInfo, keyInfo, "", b.keyInfoID(), b.profile.KeyInfo, dsNamespace, "KeyInfo"},
+	} {
+		digest, err := b.digest(b.profile.Digest, r.form, start+r.text+end, xmlc14n.Named(r.space, r.element))
+		if err != nil {
+			return nil, err
+		}
+		references[r.what] = b.reference(r.kind+` URI="#`+r.id+`"`, algorithm("Transform", r.form.URI()), digest)
 	}
-	info := b.signedInfo(method, propertiesDigest)
+	info := b.signedInfo(method, references)
 	digest, err := b.digest(b.credential.Hash, b.profile.SignedInfo, start+info+end,
 		xmlc14n.Named(dsNamespace, "SignedInfo"))
 	if err != nil {
 		return nil, err
 	}
 	return &unsigned{
-		head:   []byte(start + info + valueTag + `Id="` + b.id + `-value">`),
-		tail:   []byte(`</ds:SignatureValue>` + b.keyInfo() + object + end),
+		head:   []byte(start + info + valueTag + `Id="` + b.id + b.profile.ids.SignatureValue + `">`),
+		tail:   []byte(`</ds:SignatureValue>` + keyInfo + object + end),
 		digest: digest,
 	}, nil
 }
+
+func (b *blueprint) dataID() string       { return b.id + b.profile.ids.Data }
+func (b *blueprint) propertiesID() string { return b.id + b.profile.ids.SignedProperties }
+func (b *blueprint) keyInfoID() string    { return b.id + b.profile.ids.KeyInfo }
 
 // newID returns an Id that is not in the document. The document cannot have it, because it depends
 // on the digest of the document.
@@ -82,7 +97,7 @@ func (b *blueprint) newID() string {
 	for _, n := range []int64{b.size, b.scanned.At, b.time.UnixNano()} {
 		binary.Write(h, binary.BigEndian, n) // a hash returns no error
 	}
-	return "S-" + hex.EncodeToString(h.Sum(nil)[:16])
+	return b.profile.ids.Prefix + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // digest returns the digest of an element inside a ds:Signature, canonicalized as it is in the
@@ -99,17 +114,27 @@ func (b *blueprint) digest(
 }
 
 // signedInfo returns SignedInfo (XML Signature 1.1 section 4.4).
-func (b *blueprint) signedInfo(method string, propertiesDigest []byte) string {
-	var x bytes.Buffer
+func (b *blueprint) signedInfo(method string, references map[covered]string) string {
+	var x strings.Builder
 	x.WriteString(infoTag + algorithm("CanonicalizationMethod", b.profile.SignedInfo.URI()))
 	x.WriteString(algorithm("SignatureMethod", method))
-	x.WriteString(`<ds:Reference Id="` + b.id + `-document" URI=""><ds:Transforms>`)
-	x.WriteString(transformXML[b.scanned.transform] + algorithm("Transform", b.options.form.URI()))
-	x.WriteString(`</ds:Transforms>` + b.digestXML(b.scanned.digest) + `</ds:Reference>`)
-	x.WriteString(`<ds:Reference Type="` + signedPropertiesType + `" URI="#` + b.id + propertiesID + `"><ds:Transforms>`)
-	x.WriteString(algorithm("Transform", b.profile.Properties.URI()) + `</ds:Transforms>`)
-	x.WriteString(b.digestXML(propertiesDigest) + `</ds:Reference></ds:SignedInfo>`)
+	for _, what := range b.profile.references {
+		x.WriteString(references[what])
+	}
+	x.WriteString(`</ds:SignedInfo>`)
 	return x.String()
+}
+
+// dataReference returns the reference to the document.
+func (b *blueprint) dataReference() string {
+	return b.reference(` Id="`+b.dataID()+`" URI=""`,
+		transformXML[b.scanned.transform]+algorithm("Transform", b.options.form.URI()), b.scanned.digest)
+}
+
+// reference returns a reference with its attributes, transforms and digest.
+func (b *blueprint) reference(attributes, transforms string, digest []byte) string {
+	return `<ds:Reference` + attributes + `><ds:Transforms>` + transforms + `</ds:Transforms>` + b.digestXML(digest) +
+		`</ds:Reference>`
 }
 
 // transformXML are the transforms that leave out signatures.
@@ -128,32 +153,4 @@ func algorithm(element, uri string) string { return `<ds:` + element + ` Algorit
 func (b *blueprint) digestXML(digest []byte) string {
 	return algorithm("DigestMethod", digestMethods[b.profile.Digest]) +
 		`<ds:DigestValue>` + base64.StdEncoding.EncodeToString(digest) + `</ds:DigestValue>`
-}
-
-// keyInfo returns KeyInfo with the certificate chain, the signing certificate first (ETSI EN 319
-// 132-1 6.3).
-func (b *blueprint) keyInfo() string {
-	var x bytes.Buffer
-	x.WriteString(keyInfoTag + `<ds:X509Data>`)
-	for _, c := range b.credential.Chain {
-		x.WriteString(`<ds:X509Certificate>` + base64.StdEncoding.EncodeToString(c.Raw) + `</ds:X509Certificate>`)
-	}
-	x.WriteString(`</ds:X509Data></ds:KeyInfo>`)
-	return x.String()
-}
-
-// object returns the ds:Object with the qualifying properties (ETSI EN 319 132-1 4.3 and 5.2).
-func (b *blueprint) object() string {
-	h := b.profile.Digest.New()
-	h.Write(b.credential.Certificate().Raw)
-	return fmt.Sprintf(`<ds:Object><xades:QualifyingProperties xmlns:xades="%s" Target="#%s">`+
-		propertiesTag+`Id="%s"><xades:SignedSignatureProperties>`+
-		`<xades:SigningTime>%s</xades:SigningTime>`+
-		`<xades:SigningCertificateV2><xades:Cert><xades:CertDigest>%s</xades:CertDigest></xades:Cert>`+
-		`</xades:SigningCertificateV2></xades:SignedSignatureProperties>`+
-		`<xades:SignedDataObjectProperties><xades:DataObjectFormat ObjectReference="#%s-document">`+
-		`<xades:MimeType>%s</xades:MimeType></xades:DataObjectFormat></xades:SignedDataObjectProperties>`+
-		`</xades:SignedProperties></xades:QualifyingProperties></ds:Object>`,
-		xadesNamespace, b.id, b.id+propertiesID, b.time.UTC().Format("2006-01-02T15:04:05Z"), b.digestXML(h.Sum(nil)), b.id,
-		b.profile.MimeType)
 }

@@ -28,6 +28,7 @@ type state struct {
 	Algorithm    signing.SignatureAlgorithm
 	Hash         uint   // crypto.Hash
 	Certificate  []byte // of the signer, DER; the chain is in Tail
+	LineWidth    int    `json:",omitempty"` // of the base64 of SignatureValue, characters; 0 = one line
 	Expected     expected
 	// Levels above B-B need the rest.
 	Context  *xmlc14n.Context `json:",omitempty"` // of the element that gets the signature
@@ -44,6 +45,12 @@ type expected struct {
 	Data, Info, Properties string // identifiers of canonical forms
 	Timestamps             string `json:",omitempty"` // likewise, for levels above B-B
 	PropertiesID           string
+	// KeyInfo is the canonical form of KeyInfo if a reference covers it, and KeyInfoID its Id.
+	// KeyInfoFirst says that this reference comes before the one to SignedProperties.
+	KeyInfo, KeyInfoID string `json:",omitempty"`
+	KeyInfoFirst       bool   `json:",omitempty"`
+	// Version1 says that the signature has SigningCertificate, so that it has no baseline level.
+	Version1 bool `json:",omitempty"`
 }
 
 func (s *state) encode() ([]byte, error) { return json.Marshal(s) }

@@ -178,7 +178,9 @@ func (j *judge) followsBaseline(s *judged) bool {
 		formats[id] = true
 	}
 	for i := range j.references {
-		if r := &j.references[i]; !r.isProperties() && !formats["#"+r.id] {
+		r := &j.references[i]
+		keyInfo := r.element != nil && r.element.start == j.found.keyInfo // it is no data
+		if !r.isProperties() && !keyInfo && !formats["#"+r.id] {
 			return false
 		}
 	}

@@ -194,11 +194,13 @@ public class Jdk {
             return "the target of the qualifying properties is wrong";
         }
         String time = one(signature, XADES, "SigningTime").getTextContent();
-        if (!time.matches("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ")) {
+        if (!time.matches("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(Z|\\+00:00)")) {
             return "the signing time is wrong: " + time;
         }
-        Element named = one(signature, XADES, "SigningCertificateV2");
-        byte[] digest = MessageDigest.getInstance("SHA-256").digest(der);
+        boolean first = signature.getElementsByTagNameNS(XADES, "SigningCertificateV2").getLength() == 0;
+        Element named = one(signature, XADES, first ? "SigningCertificate" : "SigningCertificateV2");
+        String method = one(named, DS, "DigestMethod").getAttribute("Algorithm");
+        byte[] digest = MessageDigest.getInstance(method.endsWith("#sha512") ? "SHA-512" : "SHA-256").digest(der);
         if (!MessageDigest.isEqual(digest, decode(one(named, DS, "DigestValue")))) {
             return "the digest of the signing certificate is wrong";
         }
