@@ -47,6 +47,9 @@ type SignatureInfo struct {
 	Location              string                     `json:"location,omitempty"`
 	ApplyTimestamp        bool                       `json:"applyTimestamp,omitempty"`
 	AdvancedSignatureInfo *signing.AdvancedSignature `json:"advancedSignatureInfo,omitempty"`
+	Profile               string                     `json:"profile,omitempty"`
+	Packaging             string                     `json:"packaging,omitempty"`
+	Existing              string                     `json:"existing,omitempty"`
 }
 
 // Services holds the client services of one version of the file. It is immutable. The zero value

@@ -58,6 +58,9 @@ func (s *SignatureInfo) fields() fields {
 		"reason":         &s.Reason,
 		"location":       &s.Location,
 		"applyTimestamp": &s.ApplyTimestamp,
+		"profile":        &s.Profile,
+		"packaging":      &s.Packaging,
+		"existing":       &s.Existing,
 		"advancedSignatureInfo": func() fields {
 			s.AdvancedSignatureInfo = new(signing.AdvancedSignature)
 			return textFields(s.AdvancedSignatureInfo.Texts())

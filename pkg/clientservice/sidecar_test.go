@@ -1,0 +1,37 @@
+package clientservice_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+)
+
+func TestDecodeSidecar(t *testing.T) {
+	s, err := clientservice.DecodeSidecar([]byte(`{"externalReference": "R-1", "contentType": "text/plain",
+		"signatureInfo": {"signatureType": "CAdES", "packaging": "DETACHED", "applyTimestamp": true}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.ExternalReference != "R-1" || s.ContentType != "text/plain" || s.VisibleSignatureInfo != nil ||
+		s.SignatureInfo == nil || s.SignatureInfo.SignatureType != "CAdES" || s.SignatureInfo.Packaging != "DETACHED" ||
+		!s.SignatureInfo.ApplyTimestamp {
+		t.Errorf("DecodeSidecar = %+v, %+v", s, s.SignatureInfo)
+	}
+	for data, want := range map[string]string{
+		"":                                    "empty",
+		"[]":                                  "want an object",
+		`{"signatureinfo": {}}`:               "unknown key",
+		`{"secret": "x"}`:                     "secret: unknown key",
+		`{"signatureInfo": {"level": 1}}`:     "signatureInfo.level: want a string",
+		`{"signatureInfo": []}`:               "signatureInfo: want an object",
+		`{"externalReference": null}`:         "externalReference: want a string",
+		"{\"externalReference\": \"\xff\"}":   "not UTF-8",
+		`{"externalReference": "a`:            "not JSON",
+		`{"contentType": "", "contentType":"`: "not JSON",
+	} {
+		if _, err := clientservice.DecodeSidecar([]byte(data)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("DecodeSidecar(%s) = %v, want an error with %q", data, err, want)
+		}
+	}
+}

@@ -1,0 +1,286 @@
+package hotfolder
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"hash"
+	"io"
+	"time"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+// documentsAtOnce is how many documents are read from the store at a time.
+const documentsAtOnce = 250
+
+// deliver delivers the results that exist, and returns errAgain while the operation has not ended.
+func (r *runner) deliver(ctx context.Context, op signing.Operation, items []*item) error {
+	if !op.Status.Ended() {
+		limited, cancel := context.WithTimeout(ctx, resultsEvery)
+		defer cancel()
+		now, err := r.cfg.Service.Wait(limited, op.ID)
+		if err != nil {
+			return err
+		}
+		op = now
+	}
+	byText := make(map[string]*item, len(items))
+	for _, it := range items {
+		byText[it.text] = it
+	}
+	ended := op.Status.Ended() // read before the documents, so that none is missed
+	for from := 0; from < op.DocumentCount && len(byText) > 0; from += documentsAtOnce {
+		docs, err := r.cfg.Service.Documents(ctx, op.ID, from, documentsAtOnce)
+		if err != nil {
+			return err
+		}
+		var results []result
+		for i := range docs {
+			d := &docs[i]
+			it := byText[d.Name]
+			if it == nil || !d.State.Ended() {
+				continue
+			}
+			delete(byText, d.Name)
+			results = append(results, resultOf(it, d))
+		}
+		if err := r.finish(ctx, nil, results); err != nil {
+			return err
+		}
+	}
+	if !ended {
+		return errAgain
+	}
+	return r.rest(ctx, byText)
+}
+
+func resultOf(it *item, d *signing.Document) result {
+	if d.State == signing.DocumentSigned {
+		return result{item: it, signed: d}
+	}
+	failure := d.Failure
+	if failure == nil {
+		failure = &signing.Failure{}
+	}
+	return result{item: it, failure: failure}
+}
+
+// rest ends the claims that are no document of the operation: their delivery has begun, or they
+// were not part of the submission and go back.
+func (r *runner) rest(ctx context.Context, left map[string]*item) error {
+	var delivered []*item
+	for _, it := range left {
+		if it.Delivered {
+			delivered = append(delivered, it)
+			continue
+		}
+		if err := r.putBack(ctx, it, false); err != nil && !errors.Is(err, ErrLost) {
+			return err
+		}
+	}
+	return r.finish(ctx, delivered, nil)
+}
+
+// finish delivers results and moves their originals to the backup folder. delivered are items whose
+// delivery began earlier, perhaps by another instance.
+func (r *runner) finish(ctx context.Context, delivered []*item, results []result) error {
+	for _, it := range delivered {
+		results = append(results, result{item: it})
+	}
+	if len(results) == 0 {
+		return nil
+	}
+	staged := make([]error, len(results))
+	forEach(results, func(i int, res result) {
+		if !res.Delivered {
+			staged[i] = r.stage(ctx, res)
+			if signing.KindOf(staged[i]) == signing.KindAltered { // for good
+				e := signing.AsError(staged[i])
+				results[i].signed, results[i].failure = nil, &signing.Failure{Kind: e.Kind, Detail: e.Detail}
+				staged[i] = r.stage(ctx, results[i])
+			}
+		}
+	})
+	claims := make([]Claim, 0, len(results))
+	ready := results[:0:0]
+	var fault error
+	for i, res := range results {
+		switch err := staged[i]; {
+		case err == nil:
+			claims, ready = append(claims, res.Claim), append(ready, res)
+		case errors.Is(err, ErrChanged): // somebody wrote to the file after it was read
+			if err := r.putBack(ctx, res.item, false); err != nil && !errors.Is(err, ErrLost) {
+				fault = errors.Join(fault, err)
+				continue
+			}
+			r.files.file(r.client, "changed")
+		case errors.Is(err, ErrLost):
+		default:
+			fault = errors.Join(fault, err)
+		}
+	}
+	if len(ready) > 0 {
+		fault = errors.Join(fault, r.show(ctx, claims, ready))
+	}
+	r.outputFault(fault)
+	return fault
+}
+
+// show delivers staged results and ends their claims.
+func (r *runner) show(ctx context.Context, claims []Claim, results []result) error {
+	var files, companions []BackupFile
+	var fault error
+	errs := r.storage.Deliver(ctx, r.run, claims)
+	for i, res := range results {
+		if errs != nil && errs[i] != nil {
+			if !errors.Is(errs[i], ErrLost) {
+				fault = errors.Join(fault, errs[i])
+			}
+			continue
+		}
+		file := BackupFile{Claim: res.Claim}
+		if res.failure != nil {
+			file.Beside = map[string][]byte{withSuffix(res.Name, textSuffix): reason(res.failure)}
+		}
+		files = append(files, file)
+		if res.sidecar != nil {
+			companions = append(companions, BackupFile{Claim: *res.sidecar})
+		}
+		if res.marker != nil {
+			companions = append(companions, BackupFile{Claim: *res.marker, Discard: true})
+		}
+		r.files.file(r.client, res.name())
+	}
+	for _, group := range [][]BackupFile{files, companions} {
+		if len(group) == 0 {
+			continue
+		}
+		for _, err := range r.storage.Backup(ctx, r.run, group) {
+			if err != nil && !errors.Is(err, ErrLost) {
+				fault = errors.Join(fault, err)
+			}
+		}
+	}
+	return fault
+}
+
+// name returns the value of the metric for a result.
+func (res result) name() string {
+	switch {
+	case res.signed != nil:
+		return "signed"
+	case res.failure != nil:
+		return "failed"
+	}
+	return "resumed"
+}
+
+// textSuffix ends the name of a file that says why a document failed.
+const textSuffix = ".txt"
+
+// reason returns the content of this file.
+func reason(f *signing.Failure) []byte {
+	text := f.Detail
+	if text == "" {
+		text = "The document could not be signed because of a fault of the service."
+	}
+	if f.Kind != signing.KindInternal {
+		text = string(f.Kind) + ": " + text
+	}
+	return []byte(text + "\n")
+}
+
+// The indexes of staged files. The receipt is shown first, so that it is there when a consumer sees
+// the document.
+const (
+	receiptIndex = iota
+	documentIndex
+)
+
+// stage writes the files of a result.
+func (r *runner) stage(ctx context.Context, res result) error {
+	if f, err := r.storage.Open(ctx, res.Claim); err != nil {
+		return err
+	} else if err := f.Close(); err != nil {
+		return err
+	}
+	receipt := receipt{Reference: r.reference(), Document: res.text, Time: time.Now().UTC()}
+	var err error
+	if res.signed != nil {
+		err = r.stageSigned(ctx, res, &receipt)
+	} else {
+		receipt.Status, receipt.Error = "failed", &receiptError{string(res.failure.Kind), res.failure.Detail}
+		name := withSuffix(res.Name, textSuffix)
+		err = r.storage.Stage(ctx, res.Claim, documentIndex, name, bytes.NewReader(reason(res.failure)))
+	}
+	if err != nil || !r.cfg.Receipts {
+		return err
+	}
+	data, err := json.MarshalIndent(receipt, "", "  ")
+	if err != nil {
+		return err
+	}
+	return r.storage.Stage(
+		ctx,
+		res.Claim,
+		receiptIndex,
+		withSuffix(res.Name, ".json"),
+		bytes.NewReader(append(data, '\n')),
+	)
+}
+
+// stageSigned writes the signed document.
+func (r *runner) stageSigned(ctx context.Context, res result, receipt *receipt) error {
+	f, err := r.cfg.Service.OpenSigned(ctx, *res.signed)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	named := *res.signed
+	named.Name = res.Name
+	content := &hashed{Reader: io.NewSectionReader(f, 0, f.Size()), hash: sha256.New()}
+	name := signing.SignedName(&named)
+	if suffix := name[min(len(res.Name), len(name)):]; suffix != "" {
+		name = withSuffix(res.Name, suffix)
+	}
+	if err := r.storage.Stage(ctx, res.Claim, documentIndex, name, content); err != nil {
+		return err
+	}
+	receipt.Status, receipt.Level = "signed", string(res.signed.Signature.Level)
+	receipt.Input = hex.EncodeToString(res.signed.Content.SHA256[:])
+	receipt.Output = hex.EncodeToString(content.hash.Sum(nil))
+	return nil
+}
+
+// hashed hashes what is read.
+type hashed struct {
+	io.Reader
+	hash hash.Hash
+}
+
+func (h *hashed) Read(p []byte) (int, error) {
+	n, err := h.Reader.Read(p)
+	h.hash.Write(p[:n])
+	return n, err
+}
+
+// receipt is the content of a receipt.
+type receipt struct {
+	Reference string        `json:"reference"` // of the operation
+	Document  string        `json:"document"`
+	Status    string        `json:"status"` // signed or failed
+	Level     string        `json:"level,omitempty"`
+	Input     string        `json:"inputSha256,omitempty"`
+	Output    string        `json:"outputSha256,omitempty"`
+	Time      time.Time     `json:"time"`
+	Error     *receiptError `json:"error,omitempty"`
+}
+
+type receiptError struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}

@@ -1,0 +1,170 @@
+package hotfolder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+)
+
+// Engine signs the files of the hot folders of all client services. Create it with New and run it
+// once with Run.
+type Engine struct {
+	cfg     Config
+	metrics *metrics
+}
+
+// New returns an Engine.
+func New(cfg Config) (*Engine, error) {
+	cfg.setDefaults()
+	if cfg.Service == nil || cfg.Clients == nil || cfg.Open == nil {
+		return nil, errors.New("hot folder: Service, Clients and Open must be set")
+	}
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("hot folder: %w", err)
+	}
+	return &Engine{cfg: cfg, metrics: m}, nil
+}
+
+// active is a client service whose folders are worked on.
+type active struct {
+	folders [3]string
+	stop    func()
+	ended   chan struct{}
+}
+
+// Run works until ctx is done, and returns nil. It follows changes of the client services. It
+// claims no files while Config.Refusal returns an error, but goes on to deliver results.
+func (e *Engine) Run(ctx context.Context) error {
+	running := make(map[string]*active)
+	var seen *clientservice.Services
+	defer func() {
+		for _, a := range running {
+			a.stop()
+		}
+		for _, a := range running {
+			<-a.ended
+		}
+	}()
+	for {
+		if now := e.cfg.Clients(); now != seen {
+			seen = now
+			e.follow(ctx, now, running)
+		}
+		if !sleep(ctx, clientsEvery) {
+			return nil
+		}
+	}
+}
+
+// follow stops the work on folders that are not configured any more, and starts it on new ones.
+func (e *Engine) follow(ctx context.Context, services *clientservice.Services, running map[string]*active) {
+	faults := Faults(services)
+	for id, a := range running {
+		c := services.Lookup(id)
+		if c == nil || faults[id] != nil || a.folders != foldersOf(c) {
+			a.stop()
+			<-a.ended
+			delete(running, id)
+		}
+	}
+	for c := range services.All() {
+		switch {
+		case !hasFolders(c):
+			e.metrics.end(c.ID)
+		case faults[c.ID] != nil:
+			e.cfg.Log.Error(faults[c.ID], "hot folder is not used", "clientService", c.ID)
+			e.metrics.usable(c.ID, false)
+		case running[c.ID] == nil:
+			running[c.ID] = e.start(ctx, c)
+		}
+	}
+}
+
+func foldersOf(c *clientservice.ClientService) [3]string {
+	return [3]string{c.InputFolder, c.OutputFolder, c.BackupFolder}
+}
+
+// start works on the folders of a client service until it is stopped.
+func (e *Engine) start(ctx context.Context, c *clientservice.ClientService) *active {
+	ctx, stop := context.WithCancel(ctx)
+	a := &active{folders: foldersOf(c), stop: stop, ended: make(chan struct{})}
+	f := &folder{
+		cfg: &e.cfg, metrics: e.metrics, client: c.ID, log: e.cfg.Log.WithValues("clientService", c.ID),
+		runs: make(map[string]bool), news: make(chan struct{}, 1), back: make(map[string]bool),
+		slots: make(chan struct{}, e.cfg.MaxRuns),
+	}
+	e.metrics.begin(c.ID)
+	go func() {
+		defer close(a.ended)
+		f.work(ctx, c)
+	}()
+	return a
+}
+
+// folder is the hot folder of one client service. One goroutine scans and claims, and one more
+// works on each run.
+type folder struct {
+	cfg     *Config
+	metrics *metrics
+	client  string
+	log     logger
+	storage Storage
+	window  *window
+	running sync.WaitGroup
+	slots   chan struct{} // as many as runs may be worked on
+	news    chan struct{} // one value at most: a run has ended or given files back
+
+	mu     sync.Mutex
+	runs   map[string]bool // the runs that are worked on; true = its results cannot be written
+	back   map[string]bool // files that were given back; true = their content has no end
+	fault  string          // the last fault that was logged
+	budget int             // files that may be claimed because of a tick
+}
+
+// work opens the storage and uses it until ctx is done. It tries again after errors.
+func (f *folder) work(ctx context.Context, c *clientservice.ClientService) {
+	for {
+		storage, err := f.cfg.Open(c)
+		if err == nil {
+			f.report(nil)
+			f.storage = storage
+			f.loop(ctx)
+			f.running.Wait()
+			if err := storage.Close(); err != nil {
+				f.log.Error(err, "could not close the folders")
+			}
+			return
+		}
+		f.report(err)
+		if !sleep(ctx, faultDelay) {
+			return
+		}
+	}
+}
+
+// report logs a fault of the folders once, and its end.
+func (f *folder) report(err error) {
+	f.metrics.usable(f.client, err == nil)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case err == nil && f.fault != "":
+		f.log.Info("hot folder can be used again")
+		f.fault = ""
+	case err != nil && err.Error() != f.fault:
+		f.fault = err.Error()
+		f.log.Error(err, "hot folder cannot be used; trying again")
+	}
+}
+
+// tell wakes the goroutine that scans.
+func (f *folder) tell() {
+	select {
+	case f.news <- struct{}{}:
+	default:
+	}
+}

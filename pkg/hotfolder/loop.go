@@ -1,0 +1,320 @@
+package hotfolder
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+)
+
+type logger = logr.Logger
+
+// plan says when the goroutine that scans does what next.
+type plan struct {
+	tick   time.Time // of Config.Schedule, by the wall clock; zero = never
+	scan   time.Time
+	renew  time.Time
+	owners time.Time
+	due    time.Time // when the next file becomes complete; zero = unknown
+}
+
+// loop scans the folder and starts runs until ctx is done.
+func (f *folder) loop(ctx context.Context) {
+	f.window = newWindow(f.cfg)
+	var p plan
+	p.tick, _ = f.nextTick(time.Now())
+	f.recover(ctx)
+	for ctx.Err() == nil {
+		now := time.Now()
+		if !now.Before(p.renew) {
+			p.renew = now.Add(renewInterval)
+			f.renew(ctx)
+		}
+		if !now.Before(p.owners) {
+			p.owners = now.Add(ownersEvery)
+			f.takeOver(ctx)
+		}
+		ticked := !p.tick.IsZero() && !now.Round(0).Before(p.tick)
+		if ticked || !now.Before(p.scan) {
+			p.scan = f.scan(ctx, now)
+		}
+		if ticked {
+			f.count(time.Now())
+			p.tick, _ = f.nextTick(now)
+		}
+		f.takeBack()
+		p.due = f.claimAll(ctx)
+		f.rest(ctx, &p)
+	}
+}
+
+func (f *folder) nextTick(now time.Time) (time.Time, bool) {
+	if f.cfg.Schedule == nil {
+		return time.Time{}, false
+	}
+	return f.cfg.Schedule.Next(now.Round(0)) // without the monotonic clock
+}
+
+// rest waits until there is something to do.
+func (f *folder) rest(ctx context.Context, p *plan) {
+	wait := longestSleep
+	now := time.Now()
+	for _, at := range []time.Time{p.scan, p.renew, p.owners, p.due} {
+		if !at.IsZero() {
+			wait = min(wait, at.Sub(now))
+		}
+	}
+	if !p.tick.IsZero() {
+		wait = min(wait, p.tick.Sub(now.Round(0)))
+	}
+	timer := time.NewTimer(max(wait, 0))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-f.news:
+	case <-ctx.Done():
+	case <-f.storage.Wake():
+		// Events come in crowds, so the scan waits for a moment.
+		if at := time.Now().Add(hintDelay); at.Before(p.scan) {
+			p.scan = at
+		}
+	}
+}
+
+// scan lists the input folder and returns when the next scan is due. A long list is made less
+// often.
+func (f *folder) scan(ctx context.Context, now time.Time) time.Time {
+	s := f.window.begin(now)
+	for e, err := range f.storage.List(ctx) {
+		if err != nil {
+			if ctx.Err() == nil {
+				f.report(err)
+			}
+			return time.Now().Add(faultDelay)
+		}
+		s.add(e)
+	}
+	s.end()
+	f.report(nil)
+	after := time.Now()
+	ready, _ := f.window.complete(after)
+	f.metrics.listed(f.client, f.window.counts, len(f.window.files)-len(ready), after)
+	pause := f.cfg.Scan
+	if pause == 0 {
+		pause = 5 * time.Second
+		if f.storage.Wake() != nil {
+			pause = time.Minute
+		}
+	}
+	return after.Add(max(pause, 10*after.Sub(now)))
+}
+
+// count decides at a tick whether the files are enough for runs.
+func (f *folder) count(now time.Time) {
+	ready, _ := f.window.complete(now)
+	if n := len(ready) + f.window.counts.beyond; n >= f.cfg.Threshold {
+		f.budget = n
+	}
+}
+
+// allowed returns the complete files that may be claimed now.
+func (f *folder) allowed(ready []*candidate, now time.Time) []*candidate {
+	if f.cfg.Immediate {
+		return ready
+	}
+	if at := f.flushAt(ready); !at.IsZero() && !at.After(now) {
+		f.budget = max(f.budget, len(ready))
+	}
+	if f.budget > 0 {
+		return ready[:min(f.budget, len(ready))]
+	}
+	var late []*candidate // what has waited too long fails without a run
+	for _, c := range ready {
+		if c.incomplete || c.Size == 0 {
+			late = append(late, c)
+		}
+	}
+	return late
+}
+
+// flushAt returns when the first file has waited for MaxWait.
+func (f *folder) flushAt(ready []*candidate) (at time.Time) {
+	if f.cfg.Immediate || f.cfg.MaxWait == 0 {
+		return at
+	}
+	for _, c := range ready {
+		if when := c.first.Add(f.cfg.MaxWait); at.IsZero() || when.Before(at) {
+			at = when
+		}
+	}
+	return at
+}
+
+// claimAll claims complete files and starts runs, as far as it is allowed and there is room. It
+// returns when it should be called again; zero = only after an event.
+func (f *folder) claimAll(ctx context.Context) time.Time {
+	for ctx.Err() == nil {
+		now := time.Now()
+		ready, next := f.window.complete(now)
+		allowed, orphans := f.allowed(ready, now), f.window.orphans(now)
+		if len(allowed)+len(orphans) == 0 {
+			f.budget = 0
+			if len(ready) == 0 && f.window.counts.beyond > 0 && next.IsZero() { // the window is used up
+				f.window.counts.beyond = 0
+				f.scan(ctx, now)
+				continue
+			}
+			return earlier(next, f.flushAt(ready))
+		}
+		if wait := f.blocked(); wait > 0 {
+			return now.Add(wait)
+		}
+		if f.inFlight() >= f.cfg.MaxRuns {
+			return earlier(next, now.Add(faultDelay)) // the end of a run wakes this goroutine
+		}
+		group := f.group(allowed)
+		if err := f.begin(ctx, group, orphans); err != nil {
+			f.report(err)
+			return time.Now().Add(faultDelay)
+		}
+		f.budget = max(f.budget-len(group), 0)
+	}
+	return time.Time{}
+}
+
+// earlier returns the earlier of two times, of which zero stands for never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// blocked returns for how long no file may be claimed.
+func (f *folder) blocked() time.Duration {
+	f.mu.Lock()
+	unwritable := false
+	for _, fault := range f.runs {
+		unwritable = unwritable || fault
+	}
+	f.mu.Unlock()
+	if unwritable {
+		f.metrics.blocked.WithLabelValues(f.client, "output").Inc()
+		return faultDelay
+	}
+	err := f.cfg.refusal()
+	if err == nil {
+		err = f.cfg.Service.Admit(f.client)
+	}
+	if err == nil {
+		return 0
+	}
+	f.metrics.blocked.WithLabelValues(f.client, "queue").Inc()
+	return max(signing.AsError(err).RetryAfter, time.Second)
+}
+
+func (f *folder) inFlight() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.runs)
+}
+
+// group returns the first files up to the limits of a run.
+func (f *folder) group(ready []*candidate) []*candidate {
+	var bytes int64
+	for i, c := range ready {
+		bytes += c.Size
+		if i == f.cfg.MaxFiles || i > 0 && bytes > f.cfg.MaxBytes {
+			return ready[:i]
+		}
+	}
+	return ready
+}
+
+// newRun returns a run with a random UUID (RFC 9562, version 4).
+func (f *folder) newRun() Run {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return Run{Owner: f.cfg.Ordinal, ID: fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])}
+}
+
+// begin claims files with what belongs to them and starts a run.
+func (f *folder) begin(ctx context.Context, group []*candidate, orphans []Entry) error {
+	run := f.newRun()
+	final := make(map[string]bool)
+	entries := make([]Entry, 0, len(group)+len(orphans))
+	var companions []Entry
+	for _, c := range group {
+		entries = append(entries, c.Entry)
+		_, marked := f.window.markers[c.Name]
+		if c.incomplete || c.Size == 0 || f.cfg.DoneSuffix != "" && !marked {
+			final[c.Name] = true
+		}
+		for _, list := range []map[string]*candidate{f.window.sidecars, f.window.markers} {
+			if companion := list[c.Name]; companion != nil {
+				companions = append(companions, companion.Entry)
+				delete(list, c.Name)
+			}
+		}
+	}
+	for _, e := range orphans {
+		entries, final[e.Name] = append(entries, e), true
+		delete(f.window.sidecars, strings.TrimSuffix(e.Name, sidecarSuffix))
+	}
+	claimed, err := f.claimed(ctx, entries, f.storage.Claim(ctx, run, entries))
+	if claimed > 0 {
+		f.metrics.runs.WithLabelValues(f.client).Inc()
+		for _, cerr := range f.storage.Claim(ctx, run, companions) {
+			if cerr != nil && !errors.Is(cerr, ErrGone) && err == nil {
+				err = cerr
+			}
+		}
+		f.log.Info("run started", "run", run.ID, "files", claimed)
+	}
+	if claimed > 0 || err != nil { // after an error some files may be claimed
+		f.start(ctx, run, final)
+	}
+	return err
+}
+
+// claimed removes the files that were claimed from the window, and counts them. It returns an error
+// if the folder cannot be used.
+func (f *folder) claimed(ctx context.Context, entries []Entry, errs []error) (n int, fault error) {
+	now := time.Now()
+	for i, e := range entries {
+		var err error
+		if errs != nil {
+			err = errs[i]
+		}
+		c := f.window.files[e.Name]
+		switch {
+		case err == nil:
+			n++
+			delete(f.window.files, e.Name)
+		case errors.Is(err, ErrGone):
+			delete(f.window.files, e.Name)
+		case c == nil: // a sidecar, which the next scan finds again
+		case errors.Is(err, ErrChanged):
+			if now, err := f.storage.Stat(ctx, e.Name); err == nil {
+				f.window.files[e.Name] = c.seen(now, time.Now())
+			} else {
+				delete(f.window.files, e.Name)
+			}
+		case errors.Is(err, ErrInUse):
+			c.notBefore = now.Add(inUseDelay)
+		default:
+			if fault == nil {
+				fault = err
+			}
+			c.notBefore = now.Add(inUseDelay) // one bad file does not block the others
+		}
+	}
+	return n, fault
+}

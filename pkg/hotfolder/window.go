@@ -1,0 +1,185 @@
+package hotfolder
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// sidecarSuffix ends the name of a file that has settings for another file.
+const sidecarSuffix = ".sign.json"
+
+// candidate is a file that waits in the input folder.
+type candidate struct {
+	Entry
+	since      time.Time // when this version was seen first, by our monotonic clock
+	first      time.Time // when the name was seen first
+	notBefore  time.Time // when it may be claimed again
+	incomplete bool      // the content of this version has no end
+}
+
+// window holds the oldest files of an input folder, so that the memory does not grow with the
+// folder. It is not safe for concurrent use.
+type window struct {
+	cfg      *Config
+	files    map[string]*candidate
+	sidecars map[string]*candidate // by the name of their file
+	markers  map[string]*candidate // by the name of their file
+	counts   counts
+}
+
+// counts is what a scan has found.
+type counts struct {
+	waiting   int // regular files that are not ignored
+	irregular int
+	beyond    int       // files that are not in the window, because it is full
+	oldest    time.Time // when the oldest file was changed
+}
+
+func newWindow(cfg *Config) *window {
+	return &window{cfg: cfg, files: make(map[string]*candidate)}
+}
+
+// scan is a pass through the folder that replaces the content of a window.
+type scan struct {
+	*window
+	now      time.Time
+	kept     []Entry
+	sidecars map[string]*candidate
+	markers  map[string]*candidate
+	counts   counts
+}
+
+func (w *window) begin(now time.Time) *scan {
+	return &scan{window: w, now: now, sidecars: make(map[string]*candidate), markers: make(map[string]*candidate)}
+}
+
+// add adds an entry of the folder.
+func (s *scan) add(e Entry) {
+	if base, ok := strings.CutSuffix(e.Name, sidecarSuffix); ok && base != "" {
+		s.companion(s.window.sidecars, s.sidecars, base, e)
+		return
+	}
+	if suffix := s.cfg.DoneSuffix; suffix != "" {
+		if base, ok := strings.CutSuffix(e.Name, suffix); ok && base != "" {
+			s.companion(s.window.markers, s.markers, base, e)
+			return
+		}
+	}
+	if s.ignored(e.Name) {
+		return
+	}
+	if e.Irregular != "" {
+		s.counts.irregular++
+		return
+	}
+	s.counts.waiting++
+	if s.counts.oldest.IsZero() || e.Modified.Before(s.counts.oldest) {
+		s.counts.oldest = e.Modified
+	}
+	s.kept = append(s.kept, e)
+	if len(s.kept) >= 2*s.cfg.Window {
+		s.cut()
+	}
+}
+
+func (s *scan) companion(before, to map[string]*candidate, base string, e Entry) {
+	if e.Irregular == "" && len(to) < s.cfg.Window {
+		to[base] = before[base].seen(e, s.now)
+	}
+}
+
+// cut keeps the oldest files.
+func (s *scan) cut() {
+	slices.SortFunc(s.kept, func(a, b Entry) int {
+		return cmp.Or(a.Modified.Compare(b.Modified), cmp.Compare(a.Name, b.Name))
+	})
+	if len(s.kept) > s.cfg.Window {
+		s.counts.beyond += len(s.kept) - s.cfg.Window
+		clear(s.kept[s.cfg.Window:])
+		s.kept = s.kept[:s.cfg.Window]
+	}
+}
+
+// end replaces the content of the window by what was found.
+func (s *scan) end() {
+	s.cut()
+	files := make(map[string]*candidate, len(s.kept))
+	for _, e := range s.kept {
+		files[e.Name] = s.window.files[e.Name].seen(e, s.now)
+	}
+	s.window.files, s.window.sidecars, s.window.markers, s.window.counts = files, s.sidecars, s.markers, s.counts
+}
+
+// seen returns the candidate of an entry; c is that of the scan before or nil.
+func (c *candidate) seen(e Entry, now time.Time) *candidate {
+	switch {
+	case c == nil:
+		return &candidate{Entry: e, since: now, first: now}
+	case c.Version != e.Version:
+		return &candidate{Entry: e, since: now, first: c.first}
+	}
+	c.Arrival = e.Arrival
+	return c
+}
+
+// ignored reports whether no file with that name is signed.
+func (w *window) ignored(name string) bool {
+	for _, pattern := range w.cfg.Ignored {
+		if ok, _ := path.Match(pattern, name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// due returns when a file may be claimed.
+func (w *window) due(c *candidate) time.Time {
+	at := c.since
+	switch {
+	case c.incomplete || c.Size == 0:
+		at = at.Add(w.cfg.IncompleteAfter)
+	case w.cfg.DoneSuffix != "":
+		if _, ok := w.markers[c.Name]; !ok {
+			at = at.Add(w.cfg.IncompleteAfter)
+		}
+	case c.Arrival == ArrivalWhole:
+	case c.Arrival == ArrivalClosed:
+		at = at.Add(min(closedDelay, w.cfg.Stability))
+	default:
+		at = at.Add(w.cfg.Stability)
+	}
+	if at.Before(c.notBefore) {
+		return c.notBefore
+	}
+	return at
+}
+
+// complete returns the files that may be claimed now, oldest first, and when the next one may.
+func (w *window) complete(now time.Time) (ready []*candidate, next time.Time) {
+	for _, c := range w.files {
+		at := w.due(c)
+		if !at.After(now) {
+			ready = append(ready, c)
+		} else if next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	slices.SortFunc(ready, func(a, b *candidate) int {
+		return cmp.Or(a.Modified.Compare(b.Modified), cmp.Compare(a.Name, b.Name))
+	})
+	return ready, next
+}
+
+// orphans returns the sidecars whose file did not come in time.
+func (w *window) orphans(now time.Time) (list []Entry) {
+	for base, c := range w.sidecars {
+		_, ok := w.files[base]
+		if !ok && w.counts.beyond == 0 && now.Sub(c.since) > w.cfg.IncompleteAfter && !now.Before(c.notBefore) {
+			list = append(list, c.Entry)
+		}
+	}
+	return list
+}
