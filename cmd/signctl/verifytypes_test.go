@@ -136,6 +136,12 @@ func TestVerifyDetached(t *testing.T) {
 	}
 }
 
+// TestVerifyEncryptedPDF: signatures in a PDF that needs a password cannot be judged.
+func TestVerifyEncryptedPDF(t *testing.T) {
+	r := signctl(t, "", "verify", "../../pkg/pdf/testdata/encrypted/password-aes-256-r6.pdf")
+	want{exitFailed, []string{": CANNOT BE JUDGED\n    UNKNOWN  ", "needs a password"}, nil}.check(t, "encrypted", r)
+}
+
 // TestVerifyTrust: --ca holds for every type, and one run judges files of all types.
 func TestVerifyTrust(t *testing.T) {
 	const cases = "../../pkg/pades/testdata/cases/"

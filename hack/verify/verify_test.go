@@ -57,21 +57,27 @@ func sampleOf(
 	if err != nil {
 		t.Fatal(err)
 	}
-	joined, err := signing.Join(in.File, bytes.NewReader(section), pieces)
+	d := &signing.Document{}
+	d.Name, d.Signature = name, info
+	signed = filepath.Join(t.TempDir(), signing.SignedName(d))
+	writeJoined(t, signed, in.File, section, pieces)
+	return provider.CAFile(), original, signed
+}
+
+// writeJoined writes a signed document to a file.
+func writeJoined(t *testing.T, path string, original signing.File, section []byte, pieces signing.Pieces) {
+	t.Helper()
+	joined, err := signing.Join(original, bytes.NewReader(section), pieces)
 	if err != nil {
 		t.Fatal(err)
 	}
 	whole, err := io.ReadAll(io.NewSectionReader(joined, 0, joined.Size()))
+	if err == nil {
+		err = os.WriteFile(path, whole, 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &signing.Document{}
-	d.Name, d.Signature = name, info
-	signed = filepath.Join(t.TempDir(), signing.SignedName(d))
-	if err := os.WriteFile(signed, whole, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return provider.CAFile(), original, signed
 }
 
 // file makes a bytes.Reader a signing.File.

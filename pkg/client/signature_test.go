@@ -8,6 +8,14 @@ import (
 	"testing"
 )
 
+// wantInfos are the signatureInfo objects of TestEachDocumentSaysHowToSign.
+var wantInfos = []string{
+	`{"signatureType":"PAdES","reason":"why"}`,
+	`{"signatureType":"XAdES","profile":"facturae","advancedSignatureInfo":{"signatureLocation":"a/b",` +
+		`"signatureTransform":"XPATH","canonicalTransform":"EXCLUSIVE"}}`,
+	`{"signatureType":"CAdES","packaging":"DETACHED","existing":"WRAP"}`,
+}
+
 // TestEachDocumentSaysHowToSign: documents of one request may be signed in different ways, and the
 // answer names the signed documents.
 func TestEachDocumentSaysHowToSign(t *testing.T) {
@@ -24,14 +32,8 @@ func TestEachDocumentSaysHowToSign(t *testing.T) {
 		for _, d := range got.Documents {
 			infos = append(infos, string(d.SignatureInfo))
 		}
-		want := []string{
-			`{"signatureType":"PAdES","reason":"why"}`,
-			`{"signatureType":"XAdES","profile":"facturae","advancedSignatureInfo":{"signatureLocation":"a/b",` +
-				`"signatureTransform":"XPATH","canonicalTransform":"EXCLUSIVE"}}`,
-			`{"signatureType":"CAdES","packaging":"DETACHED","existing":"WRAP"}`,
-		}
-		if !slices.Equal(infos, want) {
-			t.Errorf("signatureInfo = %q, want %q", infos, want)
+		if !slices.Equal(infos, wantInfos) {
+			t.Errorf("signatureInfo = %q, want %q", infos, wantInfos)
 		}
 		fmt.Fprint(w, `{"id":7,"status":"EXECUTED","documentList":[
 			{"name":"0.pdf","contentType":"application/pdf","signStatus":"SIGNED"},
