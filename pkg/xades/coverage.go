@@ -6,7 +6,7 @@ const manifestType = dsNamespace + "Manifest"
 
 // coverage returns the most that a reference to data covers. It examines all of them. A signature
 // is valid only if there can be no doubt about what it covers: the whole document around it, the
-// objects inside it if it is the document itself, or the signature that it countersigns.
+// objects inside it if nothing else is in the document, or the signature that it countersigns.
 func (j *judge) coverage() Coverage {
 	f := j.found
 	seen := sighting{signed: make([]bool, len(f.objects))}
@@ -30,7 +30,7 @@ func (j *judge) coverage() Coverage {
 	case seen.element:
 		j.giveUp("it covers one element of the document, not all of it")
 		return CoversElement
-	case seen.object && f.depth > 1:
+	case seen.object && (f.around != nil || j.content):
 		j.giveUp("it covers an object inside it, not the document around it")
 		return CoversObject
 	case seen.object:

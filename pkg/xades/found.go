@@ -1,6 +1,7 @@
 package xades
 
 import (
+	"bytes"
 	"regexp"
 	"slices"
 	"strings"
@@ -103,6 +104,9 @@ type collector struct {
 	total  int  // references
 	kept   int  // bytes of fields
 	many   bool // a limit was exceeded
+	// content says that the document has more than signatures: elements, attributes or text that are
+	// in no signature, besides the root element itself.
+	content bool
 }
 
 // frame is an open element.
@@ -128,6 +132,9 @@ func (c *collector) token(t *xmlc14n.Token) {
 }
 
 func (c *collector) addText(t *xmlc14n.Token) {
+	if len(c.open) == 0 && !c.content {
+		c.content = len(bytes.TrimSpace(t.Data())) > 0
+	}
 	if len(c.open) == 0 || !fields[c.open[len(c.open)-1].path] {
 		return
 	}
@@ -159,6 +166,7 @@ func (c *collector) start(t *xmlc14n.Token) {
 		return
 	}
 	if len(c.open) == 0 {
+		c.content = c.content || t.Depth > 1 || slices.ContainsFunc(t.Attrs, isContent)
 		return
 	}
 	outer := c.open[len(c.open)-1]
@@ -187,6 +195,10 @@ func (c *collector) child(outer frame, path string, t *xmlc14n.Token) {
 		s.unknown(outer.path)
 	}
 }
+
+// isContent says whether an attribute of the root element may say something to the reader of the
+// document.
+func isContent(a xmlc14n.Attr) bool { return !isID(&a) && string(a.Space) != instanceNamespace }
 
 // path returns the path of an element below an element with the path, or "" if it does not matter.
 func (c *collector) path(outer string, t *xmlc14n.Token) string {

@@ -11,6 +11,7 @@ import (
 type judge struct {
 	found      *foundSignature
 	all        []*foundSignature // of the document
+	content    bool              // the document has more than signatures
 	invalid    string            // the first reason why it is not valid
 	unknown    string            // the first reason why it cannot be judged
 	method     method

@@ -6,6 +6,7 @@ const (
 	xadesNamespace    = "http://uri.etsi.org/01903/v1.3.2#"
 	xades141Namespace = "http://uri.etsi.org/01903/v1.4.1#"
 	xmlNamespace      = "http://www.w3.org/XML/1998/namespace"
+	instanceNamespace = "http://www.w3.org/2001/XMLSchema-instance"
 )
 
 // Identifiers of transforms (XML Signature 1.1 section 6.6, XML-Signature XPath Filter 2.0).

@@ -31,7 +31,7 @@ const (
 	CoversNothing  Coverage = ""
 	CoversDocument Coverage = "document" // all of it except signatures
 	CoversElement  Coverage = "element"  // an element that contains the signature; never valid
-	CoversObject   Coverage = "object"   // an object inside the signature, which is the root element
+	CoversObject   Coverage = "object"   // an object inside the signature, around which is nothing
 	// CoversSignature is the coverage of a countersignature.
 	CoversSignature Coverage = "signature"
 )
@@ -90,7 +90,7 @@ func verify(
 	var judges []*judge
 	for _, f := range c.found {
 		if wanted(f) {
-			j := &judge{found: f, all: c.found}
+			j := &judge{found: f, all: c.found, content: c.content}
 			j.plan(m)
 			judges = append(judges, j)
 		}
