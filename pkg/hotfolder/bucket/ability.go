@@ -37,15 +37,15 @@ func (a *ability) conditional(ctx context.Context, s *shared) error {
 func probe(ctx context.Context, s *shared) (err error) {
 	key := s.own("check", fmt.Sprint(s.ordinal), "conditional-"+nonce())
 	defer func() { err = errors.Join(err, s.remove(ctx, object{key: key})) }()
-	first, err := s.put(ctx, key, []byte("1"), when{absent: true})
+	first, err := write(ctx, s.store, key, []byte("1"), when{absent: true})
 	if err != nil {
 		return unconditional(err)
 	}
-	if _, err = s.put(ctx, key, []byte("2"), when{version: first.version}); err != nil {
+	if _, err = write(ctx, s.store, key, []byte("2"), when{version: first.version}); err != nil {
 		return unconditional(err)
 	}
 	for _, fails := range []when{{absent: true}, {version: first.version}} {
-		_, err = s.put(ctx, key, []byte("3"), fails)
+		_, err = write(ctx, s.store, key, []byte("3"), fails)
 		if err == nil {
 			return fmt.Errorf("bucket %s: %w", s.name(), errUnconditional)
 		}

@@ -52,13 +52,19 @@ func load(ctx context.Context, s store, key string, record any) (object, error) 
 	return o, nil
 }
 
-// save writes a record if when holds. If the condition fails, because an attempt succeeded whose
-// answer was lost, the record in the store is the same as ours, and save succeeds.
+// save writes a record if when holds.
 func save(ctx context.Context, s store, key string, record any, when when) (object, error) {
 	body, err := json.Marshal(record)
 	if err != nil {
 		return object{}, err
 	}
+	return write(ctx, s, key, body, when)
+}
+
+// write writes a small object that nobody else writes with the same content, if when holds. The
+// condition also fails if an attempt succeeded whose answer was lost. Then the store has our
+// content, and write succeeds.
+func write(ctx context.Context, s store, key string, body []byte, when when) (object, error) {
 	o, err := s.put(ctx, key, body, when)
 	if !errors.Is(err, errCondition) {
 		return o, err

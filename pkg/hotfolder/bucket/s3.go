@@ -194,33 +194,44 @@ func (s *s3Store) putObject(ctx context.Context, in *s3.PutObjectInput, body []b
 }
 
 func (s *s3Store) remove(ctx context.Context, o object) error {
-	in := &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &o.key}
-	if o.version != "" {
-		// A store that ignores the condition deletes what it has. So look first, which makes the time in
-		// which a new object can be lost as short as possible.
-		now, err := s.head(ctx, o.key)
-		if isKind(err, errNotFound) {
+	if o.version == "" {
+		return s.deleteObject(ctx, o.key, nil)
+	}
+	// A store that ignores the condition deletes what it has. So look first, which makes the time in
+	// which a new object can be lost as short as possible.
+	if gone, err := s.unchanged(ctx, o); gone || err != nil {
+		return err
+	}
+	err := s.deleteObject(ctx, o.key, &o.version)
+	if isKind(err, errLacking) {
+		return s.deleteObject(ctx, o.key, nil)
+	}
+	if isKind(err, errCondition) { // an attempt may have succeeded whose answer was lost
+		if gone, _ := s.unchanged(ctx, o); gone {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		if now.version != o.version {
-			return newFault(errCondition, "delete object", s.bucket, "", nil)
-		}
-		in.IfMatch = &o.version
 	}
+	return err
+}
+
+// unchanged returns errCondition if an object has another version. gone means that it does not
+// exist.
+func (s *s3Store) unchanged(ctx context.Context, o object) (gone bool, err error) {
+	now, err := s.head(ctx, o.key)
+	switch {
+	case isKind(err, errNotFound):
+		return true, nil
+	case err == nil && now.version != o.version:
+		return false, newFault(errCondition, "delete object", s.bucket, "", nil)
+	}
+	return false, err
+}
+
+func (s *s3Store) deleteObject(ctx context.Context, key string, version *string) error {
 	err := s.do(ctx, s.patience.small, "delete object", func(ctx context.Context) error {
-		_, err := s.client.DeleteObject(ctx, in)
+		_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key, IfMatch: version})
 		return err
 	})
-	if isKind(err, errLacking) && in.IfMatch != nil {
-		in.IfMatch = nil
-		err = s.do(ctx, s.patience.small, "delete object", func(ctx context.Context) error {
-			_, err := s.client.DeleteObject(ctx, in)
-			return err
-		})
-	}
 	if isKind(err, errNotFound) {
 		return nil
 	}

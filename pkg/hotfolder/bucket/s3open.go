@@ -16,6 +16,7 @@ const ownRegion = "us-east-1"
 // because that sets clients and proxies of its own.
 func (s *Stores) openS3(bucket string) (store, error) {
 	o := s3.Options{
+		AppID:                      "signstash-proxy", // in the User-Agent, for the logs of the store
 		HTTPClient:                 s.http,
 		Region:                     cmp.Or(s.cfg.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")),
 		Retryer:                    aws.NopRetryer{}, // patience retries

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 
@@ -51,7 +52,9 @@ const emptyUpload = "empty"
 // sees an upload that is not complete.
 func (s *s3Store) prepare(ctx context.Context, key string, from object, meta map[string]string) (ticket, error) {
 	if from.size == 0 {
-		return ticket{Upload: emptyUpload, Kind: from.kind, Meta: meta}, nil
+		t := ticket{Upload: emptyUpload, Kind: from.kind, Meta: map[string]string{emptyID: nonce()}}
+		maps.Copy(t.Meta, meta)
+		return t, nil
 	}
 	u, err := s.begin(ctx, key, from.kind, meta)
 	if err != nil {
@@ -156,10 +159,18 @@ func (s *s3Store) show(ctx context.Context, key string, t ticket) error {
 	return err
 }
 
+// emptyID is the key of the metadata by which show recognizes an empty copy that it has shown.
+const emptyID = "signstashempty"
+
 func (s *s3Store) showEmpty(ctx context.Context, key string, t ticket) error {
 	in := &s3.PutObjectInput{Bucket: &s.bucket, Key: &key, ContentType: textOrNil(t.Kind), Metadata: t.Meta,
 		IfNoneMatch: aws.String("*")}
 	_, err := s.putObject(ctx, in, nil)
+	if isKind(err, errCondition) {
+		if now, headErr := s.head(ctx, key); headErr == nil && now.meta[emptyID] == t.Meta[emptyID] {
+			return nil
+		}
+	}
 	return err
 }
 
