@@ -120,6 +120,7 @@ var owners = map[string][]string{
 	"github.com/schollz/progressbar":      {"cmd/signctl/..."},
 	"go.opentelemetry.io":                 {"cmd/proxy/..."},
 	"github.com/aws":                      {"pkg/hotfolder/bucket"},
+	"golang.org/x/oauth2":                 {"pkg/hotfolder/bucket"},
 	"k8s.io":                              {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
 	"sigs.k8s.io":                         {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
 }

@@ -147,14 +147,23 @@ func (c *checker) cosigned() error {
 		return fmt.Errorf("the content is at %d", now.elementAt)
 	case old.encoding == DER && now.encoding != DER:
 		return fmt.Errorf("it is %s, not DER", now.encoding)
-	case !containsAll(now.signers, old.signers):
+	case !containsAll(rawSigners(now.signed), rawSigners(old.signed)):
 		return errors.New("an existing signature was changed")
-	case !containsAll(now.certificates, old.certificates):
+	case !containsAll(now.signed.RawCertificates, old.signed.RawCertificates):
 		return errors.New("a certificate of the existing file is missing")
-	case !containsAll(now.crls, old.crls):
+	case !containsAll(now.signed.CRLs, old.signed.CRLs):
 		return errors.New("a CRL or OCSP response of the existing file is missing")
 	}
 	return nil
+}
+
+// rawSigners returns the signers of a SignedData as whole elements.
+func rawSigners(d *cms.SignedData) [][]byte {
+	list := make([][]byte, len(d.Signers))
+	for i := range d.Signers {
+		list[i] = d.Signers[i].Raw
+	}
+	return list
 }
 
 // level checks that the signature has what the level requires (ETSI EN 319 122-1 6.3). Validation

@@ -13,6 +13,7 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/bucket"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/storagetest"
 )
 
 // killer lets a number of requests of the code under test through and then none, as for a process
@@ -55,32 +56,55 @@ func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answering(http.StatusForbidden, "AccessDenied").ServeHTTP(w, r) // an error that is not retried
 }
 
+// kinds makes empty folders on each kind of store. around may change requests and answers.
+var kinds = map[string]func(t *testing.T, around func(http.Handler) http.Handler) folders{
+	"s3": func(t *testing.T, around func(http.Handler) http.Handler) folders {
+		return newS3Folders(fakeS3(t, conditions, around), "")
+	},
+	"gs": func(t *testing.T, around func(http.Handler) http.Handler) folders {
+		return &gcsFolders{startFakeGCS(t, around), "", serviceAccount(t)}
+	},
+}
+
+// folders are the folders of a client service that a test opens for several instances.
+type folders interface {
+	storagetest.Folders
+	folder(t *testing.T, ordinal int) *bucket.Folder
+}
+
 // TestKilledAtEachRequest ends an instance at each request of a file's life, before and after the
 // store has carried it out. A second instance takes over. The file is in the output folder once,
 // although a consumer removes it at once, and its original is in the backup folder once.
 func TestKilledAtEachRequest(t *testing.T) {
 	t.Parallel()
-	for _, late := range []bool{false, true} {
-		for at := 1; ; at++ {
-			dead := killedAt(t, at, late)
-			if !dead {
+	for kind, fresh := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			for _, late := range []bool{false, true} {
+				at := 1
+				for killedAt(t, fresh, at, late) && !t.Failed() {
+					at++
+				}
+				if t.Failed() {
+					t.Fatalf("killed at request %d, carried out: %v", at, late)
+				}
 				if at < 20 {
 					t.Errorf("a file needs %d requests, which is too few to be true", at)
 				}
-				break
 			}
-			if t.Failed() {
-				t.Fatalf("killed at request %d, carried out: %v", at, late)
-			}
-		}
+		})
 	}
 }
 
 // killedAt reports whether the instance was killed before it was done.
-func killedAt(t *testing.T, at int, late bool) (dead bool) {
+func killedAt(
+	t *testing.T,
+	fresh func(*testing.T, func(http.Handler) http.Handler) folders,
+	at int,
+	late bool,
+) (dead bool) {
 	t.Helper()
 	k := &killer{left: -1}
-	f := newS3Folders(fakeS3(t, conditions, func(next http.Handler) http.Handler { k.next = next; return k }), "")
+	f := fresh(t, func(next http.Handler) http.Handler { k.next = next; return k })
 	first, second := f.folder(t, 0), f.folder(t, 1)
 	for _, folder := range []*bucket.Folder{first, second} { // so that the requests of this are not counted
 		if err := folder.Conditional(t.Context()); err != nil {
@@ -112,7 +136,7 @@ func killedAt(t *testing.T, at int, late bool) (dead bool) {
 const secondRun = "0a2f6f0e-6d0b-4c1c-9f3f-000000000002"
 
 // consume counts the outputs and removes them.
-func consume(t *testing.T, f *s3Folders, shown map[string]int) {
+func consume(t *testing.T, f folders, shown map[string]int) {
 	t.Helper()
 	for path, content := range f.Output(t) {
 		if !strings.HasPrefix(content, "signed by the ") {

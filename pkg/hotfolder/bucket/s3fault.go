@@ -68,7 +68,7 @@ func (s *s3Store) fault(op string, err error) error {
 // kindOfStatus judges an answer without a known error code.
 func kindOfStatus(status int) error {
 	switch {
-	case status == http.StatusNotFound:
+	case status == http.StatusNotFound, status == http.StatusGone:
 		return errNotFound
 	case status == http.StatusPreconditionFailed:
 		return errCondition

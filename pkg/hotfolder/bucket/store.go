@@ -92,7 +92,13 @@ type ticket struct {
 	Upload string            `json:"upload,omitempty"` // what the store calls the copy
 	Parts  []string          `json:"parts,omitempty"`  // the versions or names of its parts
 	Kind   string            `json:"kind,omitempty"`   // content type, if show has to send it
-	Meta   map[string]string `json:"meta,omitempty"`   // metadata, if show has to send it
+	Meta   map[string]string `json:"meta,omitempty"`   // metadata, if show has to send or compare it
+
+	// The original, if show has to send its last bytes, from Sent on.
+	From    []byte `json:"from,omitempty"`
+	Version string `json:"version,omitempty"`
+	Size    int64  `json:"size,omitempty"`
+	Sent    int64  `json:"sent,omitempty"`
 }
 
 // Sizes that bound the memory for one stream.

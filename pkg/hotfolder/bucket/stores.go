@@ -69,7 +69,7 @@ func (s *Stores) open(at Place) (store, error) {
 	if opened, found := s.opened[at]; found {
 		return opened, nil
 	}
-	open := map[Kind]func(string) (store, error){S3: s.openS3}[at.Kind]
+	open := map[Kind]func(string) (store, error){S3: s.openS3, GCS: s.openGCS}[at.Kind]
 	if open == nil {
 		return nil, fmt.Errorf("object storage with the scheme %s is not supported yet", at.Kind)
 	}

@@ -1,0 +1,17 @@
+package bucket
+
+import (
+	"errors"
+
+	"golang.org/x/oauth2"
+)
+
+// tokenFault describes why there is no token. Errors of the library contain answers, which may
+// contain secrets.
+func tokenFault(err error) error {
+	var refused *oauth2.RetrieveError
+	if errors.As(err, &refused) && refused.Response != nil && refused.Response.StatusCode < 500 {
+		return &fault{kind: errDenied, detail: "the token service refuses the credentials: " + refused.ErrorCode, cause: err}
+	}
+	return &fault{kind: errTransient, detail: "the token service does not answer", cause: err}
+}
