@@ -102,6 +102,7 @@ func (c *checker) readable() bool {
 func (c *checker) run(ctx context.Context) {
 	p := c.proxy
 	c.check(p.readFonts, "visible.fonts")
+	c.check(p.readProfiles, "xades.profiles")
 	c.check(p.readClients, "client.services.config", "work.folder")
 	c.check(p.readCertificate, "server.ssl.")
 	c.check(c.instances, "server.address", "server.port", "server.host.port", "affinity.", "instance.")
@@ -201,7 +202,7 @@ func (c *checker) providers() error {
 // formats opens the signature formats with their timestamp authorities and revocation settings.
 func (c *checker) formats() error {
 	p := c.proxy
-	f := &formats{cfg: p.cfg, log: p.log, calls: p.calls, fonts: p.fonts, credentials: p.credentials}
+	f := &formats{cfg: p.cfg, log: p.log, calls: p.calls, fonts: p.fonts, profiles: p.profiles, credentials: p.credentials}
 	if p.providers != nil {
 		f.localCRL = p.providers.localCRL
 	}

@@ -27,6 +27,7 @@ type formats struct {
 	log         logr.Logger
 	calls       *calls
 	fonts       *font.Library // nil = only the built-in fonts
+	profiles    *xades.Profiles
 	credentials *credentials.Set
 	localCRL    func(context.Context, *x509.Certificate) ([][]byte, error)
 
@@ -65,7 +66,7 @@ func (f *formats) open() error {
 		signing.PAdES: &pades.Format{
 			Fonts: f.fonts, AllowClipping: f.cfg.Visible.AllowClipping, Timestamper: stamps, Revocation: revocations,
 		},
-		signing.XAdES: &xades.Format{Timestamper: stamps, Revocation: revocations},
+		signing.XAdES: &xades.Format{Profiles: f.profiles, Timestamper: stamps, Revocation: revocations},
 		signing.CAdES: &cades.Format{Timestamper: stamps, Revocation: revocations},
 	}
 	return nil
@@ -85,6 +86,23 @@ func readFonts(folder string, log logr.Logger) (*font.Library, error) {
 		log.Info("font for visible signatures", "file", f.File(), "name", f.Name())
 	}
 	return fonts, nil
+}
+
+// readProfiles reads the operator's own profiles of XAdES signatures. It returns nil, which means
+// the embedded ones, if no file is set.
+func readProfiles(file string) (*xades.Profiles, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read --xades.profiles: %w", err)
+	}
+	profiles, err := xades.ParseProfiles(text)
+	if err != nil {
+		return nil, fmt.Errorf("read --xades.profiles: %s:\n%w", file, err)
+	}
+	return profiles, nil
 }
 
 // budgetFile is in the state folder, because the count of requests to an authority must survive a

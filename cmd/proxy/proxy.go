@@ -18,6 +18,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
+	"github.com/signstash-proxy/signstash-proxy/pkg/xades"
 )
 
 // proxy holds all parts of the process. open makes it, serve runs it, and close releases the state
@@ -34,6 +35,7 @@ type proxy struct {
 	clients     *clientservice.Watcher
 	certificate *certreload.Reloader // nil = no TLS
 	fonts       *font.Library        // nil = only the built-in fonts
+	profiles    *xades.Profiles      // nil = only the embedded profiles
 	ports       *ports
 	instances   *instances
 	state       *stateFolder
@@ -73,14 +75,21 @@ func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, er
 	return p, nil
 }
 
-// readFiles reads the fonts, the client file and the certificate. It reports all problems at once.
+// readFiles reads the fonts, the profiles, the client file and the certificate. It reports all
+// problems at once.
 func (p *proxy) readFiles(context.Context) error {
-	return errors.Join(p.readFonts(), p.readClients(), p.readCertificate())
+	return errors.Join(p.readFonts(), p.readProfiles(), p.readClients(), p.readCertificate())
 }
 
 // readFonts reads the operator's own fonts for visible signatures.
 func (p *proxy) readFonts() (err error) {
 	p.fonts, err = readFonts(p.cfg.Visible.Fonts, p.log)
+	return err
+}
+
+// readProfiles reads the operator's own profiles of XAdES signatures.
+func (p *proxy) readProfiles() (err error) {
+	p.profiles, err = readProfiles(p.cfg.XAdES.Profiles)
 	return err
 }
 

@@ -18,7 +18,8 @@ func (p *proxy) openService(context.Context) (err error) {
 		return err
 	}
 	f := &formats{
-		cfg: p.cfg, log: p.log, calls: p.calls, fonts: p.fonts, credentials: p.credentials, localCRL: p.providers.localCRL,
+		cfg: p.cfg, log: p.log, calls: p.calls, fonts: p.fonts, profiles: p.profiles, credentials: p.credentials,
+		localCRL: p.providers.localCRL,
 	}
 	if err := f.open(); err != nil {
 		return err

@@ -33,15 +33,7 @@ func attributesFor(p *trialpki.PKI, content []byte, further ...cms.Attribute) []
 }
 
 // elementsOf returns the elements in an element.
-func elementsOf(der []byte) (list [][]byte) {
-	e := must(ber.ReadElement(der))
-	for rest := der[e.Header:]; len(rest) > 0; {
-		e = must(ber.ReadElement(rest))
-		n := e.Header + e.Content
-		list, rest = append(list, rest[:n]), rest[n:]
-	}
-	return list
-}
+func elementsOf(der []byte) [][]byte { return must(ber.Children(der)) }
 
 // setOf returns a SET with the elements in their order.
 func setOf(elements ...[]byte) []byte { return wrap(tagSet, slices.Concat(elements...)) }

@@ -147,23 +147,14 @@ func (c *checker) cosigned() error {
 		return fmt.Errorf("the content is at %d", now.elementAt)
 	case old.encoding == DER && now.encoding != DER:
 		return fmt.Errorf("it is %s, not DER", now.encoding)
-	case !containsAll(rawSigners(now.signed), rawSigners(old.signed)):
+	case !containsAll(now.signers, old.signers):
 		return errors.New("an existing signature was changed")
-	case !containsAll(now.signed.RawCertificates, old.signed.RawCertificates):
+	case !containsAll(now.certificates, old.certificates):
 		return errors.New("a certificate of the existing file is missing")
-	case !containsAll(now.signed.CRLs, old.signed.CRLs):
+	case !containsAll(now.crls, old.crls):
 		return errors.New("a CRL or OCSP response of the existing file is missing")
 	}
 	return nil
-}
-
-// rawSigners returns the signers of a SignedData as whole elements.
-func rawSigners(d *cms.SignedData) [][]byte {
-	list := make([][]byte, len(d.Signers))
-	for i := range d.Signers {
-		list[i] = d.Signers[i].Raw
-	}
-	return list
 }
 
 // level checks that the signature has what the level requires (ETSI EN 319 122-1 6.3). Validation

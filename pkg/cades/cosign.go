@@ -85,14 +85,25 @@ func (a *assembly) startCosigning(ctx context.Context) error {
 		Version:          m.signed.Version,
 		DigestAlgorithms: m.signed.RawDigestAlgorithms,
 		Content:          cms.Content{Form: cms.Element, Size: m.elementEnd - m.elementAt},
-		Certificates:     slices.Clone(m.signed.RawCertificates),
-		CRLs:             slices.Clone(m.signed.CRLs),
-		Signers:          rawSigners(m.signed),
+		Certificates:     slices.Clone(m.certificates),
+		CRLs:             slices.Clone(m.crls),
+		Signers:          slices.Clone(m.signers),
+	}
+	if a.in.Signature.Level == signing.LevelLTA && !m.hasDER() {
+		return signing.Errorf(signing.KindUnsupported, "the file cannot be co-signed at level %s, "+
+			"because a certificate, a CRL or an OCSP response in it is not DER", signing.LevelLTA)
 	}
 	if m.source.text != "" {
 		a.message.Content = cms.Content{Form: cms.Octets, Size: m.size}
 	}
 	return m.checkNew(a.state.Attributes)
+}
+
+// hasDER reports whether the certificates and the CRLs are DER. The verifier compares archive
+// timestamps with their DER form.
+func (m *message) hasDER() bool {
+	return slices.EqualFunc(m.certificates, m.signed.RawCertificates, bytes.Equal) &&
+		slices.EqualFunc(m.crls, m.signed.CRLs, bytes.Equal)
 }
 
 // finishCosigning returns the new bytes and the pieces of a co-signed file. Its content is the

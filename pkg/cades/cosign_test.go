@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,6 +74,68 @@ func TestCosign(t *testing.T) {
 			third := want{existing: signing.Cosign, pki: pkis()["PSS-SHA512"]}.mustSign(t, signed)
 			if r := verify(t, third, nil, false); r.Verdict() != Valid || len(r.Signatures) != 3 {
 				t.Errorf("%s %s, third: %s", name, level, describe(r))
+			}
+		}
+	}
+}
+
+// indefinite returns an element with elements of unknown length. Strings stay in one piece.
+func indefinite(der []byte) []byte {
+	if der[0]&0x20 == 0 {
+		return der
+	}
+	out := []byte{der[0], 0x80}
+	for _, e := range elementsOf(der) {
+		out = append(out, indefinite(e)...)
+	}
+	return append(out, 0, 0)
+}
+
+// TestCosignKeepsBytes: what earlier signers wrote stays as it is, byte for byte, also if it is not
+// DER.
+func TestCosignKeepsBytes(t *testing.T) {
+	der := want{level: signing.LevelLTA, pki: pkis()["RSA-SHA256"]}.mustSign(t, sample)
+	m := must(readMessage(t.Context(), inMemory(der)))
+	message := cms.Message{
+		DigestAlgorithms: m.signed.RawDigestAlgorithms, Content: cms.Content{Form: cms.Octets, Size: int64(len(sample))},
+		Certificates: m.certificates, CRLs: m.crls, Signers: [][]byte{indefinite(m.signers[0])},
+	}
+	head, tail, err := message.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	berSigner := slices.Concat(head, sample, tail)
+	message.CRLs = [][]byte{indefinite(m.crls[0])}
+	if head, tail, err = message.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	berCRL := slices.Concat(head, sample, tail)
+	for name, file := range map[string][]byte{
+		"DER": der, "a signer in BER": berSigner, "all of it in BER": indefinite(berSigner), "a CRL in BER": berCRL,
+		"Double-C-E-ERS.p7m":            must(os.ReadFile("testdata/dss/Double-C-E-ERS.p7m")),
+		"cades-lta-duplicated-atst.p7m": must(os.ReadFile("testdata/dss/cades-lta-duplicated-atst.p7m")),
+	} {
+		before, old := verify(t, file, nil, false), must(readMessage(t.Context(), inMemory(file)))
+		for _, level := range []signing.Level{signing.LevelB, signing.LevelLTA} {
+			signed, err := want{level: level, existing: signing.Cosign}.sign(t, file)
+			if level == signing.LevelLTA && !old.hasDER() {
+				if signing.KindOf(err) != signing.KindUnsupported {
+					t.Errorf("%s %s: error = %v", name, level, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s %s: %v", name, level, err)
+				continue
+			}
+			for _, part := range slices.Concat(old.signers, old.certificates, old.crls) {
+				if !bytes.Contains(signed, part) {
+					t.Errorf("%s %s: an element of %d bytes was changed", name, level, len(part))
+				}
+			}
+			after := verify(t, signed, nil, false)
+			if after.Verdict() != before.Verdict() || len(after.Signatures) != len(before.Signatures)+1 {
+				t.Errorf("%s %s: %s, and before %s", name, level, describe(after), describe(before))
 			}
 		}
 	}

@@ -14,6 +14,7 @@ const (
 	tagSet               = 0x31
 	tagConstructedOctets = 0x24
 	tagExplicit0         = 0xa0
+	tagExplicit1         = 0xa1
 )
 
 const (

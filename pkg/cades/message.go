@@ -17,8 +17,11 @@ import (
 // message is a CMS file with a SignedData. Its content is not read until somebody asks for it.
 type message struct {
 	source *source
-	// signed is the SignedData without the content.
-	signed   *cms.SignedData
+	// signed is the SignedData without the content, converted to DER.
+	signed *cms.SignedData
+	// Elements of the SignedData as they are in the file.
+	certificates, crls, signers [][]byte
+
 	encoding Encoding
 	attached bool // the content is in the file
 
@@ -263,10 +266,31 @@ func (r *messageReader) parse() error {
 	body := bytes.Join([][]byte{r.version, r.digests, r.encap, r.rest}, nil)
 	der := wrap(tagSequence, append(bytes.Clone(signedDataOID), wrap(tagExplicit0, wrap(tagSequence, body))...))
 	var err error
-	if r.signed, err = cms.Parse(der); err != nil {
+	if r.signed, err = cms.Parse(der); err == nil {
+		err = r.split()
+	}
+	if err != nil {
 		return damaged("its structure is wrong").(*signing.Error).Because(err)
 	}
 	return nil
+}
+
+// split finds the certificates, the CRLs and the signers.
+func (r *messageReader) split() error {
+	fields, err := ber.Children(wrap(tagSequence, r.rest))
+	for _, field := range fields {
+		list := &r.signers
+		switch field[0] {
+		case tagExplicit0:
+			list = &r.certificates
+		case tagExplicit1:
+			list = &r.crls
+		}
+		if err == nil {
+			*list, err = ber.Children(field)
+		}
+	}
+	return err
 }
 
 func wrap(tag byte, content []byte) []byte {

@@ -32,6 +32,7 @@ func (l *loader) check(c *Config) {
 	l.readable("signing.pkcs12.file", c.Signing.PKCS12File)
 	l.readable("signing.pkcs12.password-file", c.Signing.PKCS12PasswordFile)
 	l.folder("visible.fonts", c.Visible.Fonts)
+	l.readable("xades.profiles", c.XAdES.Profiles)
 }
 
 func (l *loader) checkRemote(c *Config) {

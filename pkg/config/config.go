@@ -52,6 +52,7 @@ type Config struct {
 	Timestamp       timestamp.Settings
 	Revocation      revocation.Settings
 	Visible         Visible
+	XAdES           XAdES
 	Limits          Limits
 	Retention       Retention
 	Audit           Audit
@@ -131,6 +132,11 @@ type Signing struct {
 type Visible struct {
 	Fonts         string // folder with fonts in addition to the built-in ones; empty = none
 	AllowClipping bool   // a box may lie partly outside its page
+}
+
+// XAdES says how XML is signed.
+type XAdES struct {
+	Profiles string // file with profiles in addition to the embedded ones; empty = none
 }
 
 // Limits bounds requests and connections from outside. Sizes are in bytes. The settings in

@@ -15,6 +15,7 @@ func declare(c *Config) *declaration {
 	declareRemote(d, c)
 	declareSigning(d, c)
 	declareVisible(d, c)
+	declareXAdES(d, c)
 	declareTimestamp(d, c)
 	declareRevocation(d, c)
 	declareOutbound(d, c)

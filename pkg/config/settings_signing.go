@@ -67,6 +67,14 @@ func declareVisible(d *declaration, c *Config) {
 			"Readers then show only the part on the page.")
 }
 
+func declareXAdES(d *declaration, c *Config) {
+	d.group = "XML signatures"
+	d.add("xades.profiles", "FILE", text{&c.XAdES.Profiles},
+		"YAML file with profiles of XAdES signatures of your own, which requests name in signatureInfo.profile. They add "+
+			"to the embedded ones and may replace them; pkg/xades/README.md describes the file. It is read at the start, "+
+			"and a mistake in it prevents the start.")
+}
+
 func declareHotFolder(d *declaration, c *Config) {
 	d.group = "Hot folder (not available yet)"
 	h := &c.HotFolder

@@ -125,8 +125,7 @@ func (c *Canonicalizer) Found() bool { return c.selected }
 // Close writes what is still buffered. It returns an error if the element to canonicalize was not
 // in the document.
 func (c *Canonicalizer) Close() error {
-	c.out.flush()
-	c.out.drain()
+	c.out.close()
 	if c.out.err == nil && !c.selected {
 		return fmt.Errorf("canonicalize: the selected element is not in the document")
 	}

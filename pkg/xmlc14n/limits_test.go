@@ -142,7 +142,9 @@ func TestMemory(t *testing.T) {
 	for name, d := range manyParts {
 		small := allocated(d.head, d.part, d.tail, 1<<20)
 		large := allocated(d.head, d.part, d.tail, 10<<20)
-		if large > small+64<<10 || large > 1<<20 {
+		// Either of them may have to make the buffers that tokenizers otherwise hand on.
+		const buffers = windowBytes + outputBytes
+		if large > small+buffers+64<<10 || large > 1<<20 {
 			t.Errorf("%s: %d bytes are allocated for 1 MiB, %d for 10 MiB", name, small, large)
 		}
 	}

@@ -28,7 +28,9 @@ func (o *output) attach(t *Tokenizer) {
 		return
 	}
 	o.src = t
-	o.buf = make([]byte, 0, outputBytes)
+	if o.buf == nil {
+		o.buf = outputBuffers.get()[:0]
+	}
 	t.pin(o)
 }
 
@@ -66,6 +68,14 @@ func (o *output) flush() {
 func (o *output) drain() {
 	o.write(o.buf)
 	o.buf = o.buf[:0]
+}
+
+// close writes everything, and gives the buffer to the next output.
+func (o *output) close() {
+	o.flush()
+	o.drain()
+	outputBuffers.put(o.buf)
+	o.buf = nil
 }
 
 // append buffers b, which is shorter than the buffer.

@@ -60,6 +60,9 @@ func (t *Tokenizer) Next() (*Token, error) {
 	if t.failed == nil {
 		t.failed = t.advance()
 		t.ready = t.failed == nil && !t.empty && t.section.kind == 0
+		if t.failed != nil {
+			t.release()
+		}
 	}
 	if t.failed != nil {
 		return nil, t.failed

@@ -47,9 +47,13 @@ func (w *window) more() (bool, Reason) {
 	if w.end > maxTagBytes {
 		return false, TagTooLong
 	}
-	if w.end >= len(w.buf)/2 {
-		size := max(windowBytes, 2*len(w.buf))
-		w.buf = append(make([]byte, 0, size), w.buf[:w.end]...)[:size]
+	switch {
+	case w.buf == nil:
+		w.buf = windowBuffers.get()
+	case w.end >= len(w.buf)/2:
+		old := w.buf
+		w.buf = append(make([]byte, 0, 2*len(old)), old[:w.end]...)[:2*len(old)]
+		windowBuffers.put(old)
 	}
 	before := w.end
 	room := utf8.UTFMax // decoders need room for a whole character
@@ -68,6 +72,15 @@ func (w *window) more() (bool, Reason) {
 		}
 	}
 	return w.end > before, ""
+}
+
+// release gives the window to the next tokenizer. There are no tokens after that.
+func (w *window) release() {
+	for _, f := range w.pinned {
+		f.flush()
+	}
+	windowBuffers.put(w.buf)
+	w.buf, w.pos, w.end = nil, 0, 0
 }
 
 // offset returns the offset of buf[i] in the original bytes.

@@ -117,6 +117,29 @@ func (e *Element) readLongLength(in []byte, n int) error {
 // endOfContents reports whether in starts with the two zero octets that end an indefinite length.
 func endOfContents(in []byte) bool { return len(in) >= 2 && in[0] == 0 && in[1] == 0 }
 
+// Children returns the elements in the element at the start of in, as they are.
+func Children(in []byte) (list [][]byte, err error) {
+	e, err := ReadElement(in)
+	if err != nil || !e.Constructed() {
+		return nil, Err
+	}
+	content := in[e.Header:]
+	if e.Content >= 0 {
+		content = content[:e.Content]
+	}
+	for len(content) > 0 && (e.Content >= 0 || !endOfContents(content)) {
+		n, _, err := scan(content, 0)
+		if err != nil {
+			return nil, err
+		}
+		list, content = append(list, content[:n]), content[n:]
+	}
+	if e.Content < 0 && len(content) == 0 {
+		return nil, Err // its end is missing
+	}
+	return list, nil
+}
+
 // scan walks over the element at the start of in. It returns the element's size and whether the
 // element is in DER form.
 func scan(in []byte, depth int) (size int, der bool, err error) {
