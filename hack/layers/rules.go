@@ -76,7 +76,7 @@ var rules = []rule{
 	// The configuration embeds the settings that plugs declare. Plugs know nothing of it.
 	{pkg: "pkg/config", may: []string{"pkg/signing", "pkg/affinity", "pkg/outbound", "pkg/timestamp",
 		"pkg/revocation", "pkg/callback", "pkg/store", "pkg/api/limits", "pkg/remotetoken", "pkg/provider/software",
-		"pkg/internal/..."}},
+		"pkg/hotfolder/cron", "pkg/internal/..."}},
 	// Selects the credential that signs for each client service and watches its health.
 	{pkg: "pkg/credentials", may: []string{"pkg/signing", "pkg/clientservice"},
 		bare: []string{"github.com/go-logr/logr", "github.com/prometheus/client_golang"}},

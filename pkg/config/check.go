@@ -9,9 +9,6 @@ import (
 
 // check finds mistakes that show only when settings are compared, or when their files are opened.
 func (l *loader) check(c *Config) {
-	if c.HotFolder.Enabled {
-		l.mistake("--hot.folder.enabled=TRUE: hot-folder mode is not available yet; leave it out or set it to FALSE")
-	}
 	l.pair("server.ssl.certificate", c.Server.Certificate, "server.ssl.certificate-private-key", c.Server.PrivateKey)
 	if c.Server.AllowPlaintext && c.Server.Certificate == "" {
 		l.mistake("--server.ssl.allow-plaintext=TRUE needs --server.ssl.certificate: without it the port has no TLS at all")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto"
+	"os"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/affinity"
@@ -159,12 +160,40 @@ type Audit struct {
 	Keep    time.Duration // 0 = for ever
 }
 
-// HotFolder configures the hot-folder mode, which is not available yet.
+// HotFolder configures the hot folders of client services.
 type HotFolder struct {
-	Enabled   bool
-	Threshold int    // files
-	Cron      string // six fields
+	Enabled         bool
+	Threshold       int    // files
+	Cron            string // six fields; empty = never
+	Trigger         HotFolderTrigger
+	MaxWait         time.Duration // 0 = for ever
+	Layout          HotFolderLayout
+	Receipts        bool
+	OutputMode      os.FileMode
+	OutputGroup     int // 0 = the group of the folder
+	Stability       time.Duration
+	IncompleteAfter time.Duration
+	DoneSuffix      string   // empty = not used
+	Ignored         []string // patterns of names
 }
+
+// HotFolderTrigger says when runs start.
+type HotFolderTrigger string
+
+// The triggers.
+const (
+	TriggerThreshold HotFolderTrigger = "threshold" // at a tick, if there are enough files
+	TriggerImmediate HotFolderTrigger = "immediate" // as soon as a file is complete
+)
+
+// HotFolderLayout says how output and backup folders are laid out.
+type HotFolderLayout string
+
+// The layouts.
+const (
+	LayoutRuns HotFolderLayout = "runs" // a sub-folder for each run
+	LayoutFlat HotFolderLayout = "flat"
+)
 
 // LogFormat is the form of a log line.
 type LogFormat string

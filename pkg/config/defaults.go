@@ -86,8 +86,13 @@ func defaults(in Input) Config {
 		Retention: Retention{
 			Retention: store.Retention{Age: 7 * day, MaxBytes: 20 << 30}, MinFreeBytes: 256 << 20,
 		},
-		HotFolder: HotFolder{Threshold: 1000, Cron: "0 0/5 * * * ?"},
-		Log:       Log{Level: LogInfo, Format: LogJSON},
+		HotFolder: HotFolder{
+			Threshold: 1000, Cron: "0 0/5 * * * ?", Trigger: TriggerThreshold, Layout: LayoutRuns, OutputMode: 0o660,
+			Stability: 5 * time.Second, IncompleteAfter: 10 * time.Minute,
+			Ignored: []string{".*", "~$*", "*.tmp", "*.part", "*.part.minio", "*.crdownload", "*.filepart", "*.swp",
+				"Thumbs.db", ".DS_Store"},
+		},
+		Log: Log{Level: LogInfo, Format: LogJSON},
 	}
 }
 

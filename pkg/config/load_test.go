@@ -213,9 +213,14 @@ func TestMistakesInArguments(t *testing.T) {
 		"--log.level=trace":                "want one of info, debug, not \"trace\"",
 		"--force.database.recreate=yes":    "want TRUE or FALSE",
 		"--server.host.port=8080":          "want HOST:PORT",
-		"--hot.folder.enabled=TRUE":        "hot-folder mode is not available yet",
-		"--hot.folder.enabled":             "hot-folder mode is not available yet",
-		"--server.ssl.allow-plaintext":     "needs --server.ssl.certificate",
+		"--hot.folder.trigger=now":         "want one of threshold, immediate",
+		"--hot.folder.output.mode=0440":    "want an octal mode",
+		"--hot.folder.output.mode=rw":      "want an octal mode",
+		"--hot.folder.ignore=a,,b":         "want patterns of file names",
+		"--hot.folder.ignore=[":            "want patterns of file names",
+		"--einvoice-integration-client.hot.folder.documents.processing.threshold=0":  "want a whole number from 1",
+		"--einvoice-integration-client.hot.folder.documents.processing.threshold=-1": "want a whole number from 1",
+		"--server.ssl.allow-plaintext":                            "needs --server.ssl.certificate",
 		"--server.ssl.certificate=testdata/valid-flat.yaml":       "needs --server.ssl.certificate-private-key",
 		"--signing.pkcs12.password-file=testdata/valid-flat.yaml": "needs --signing.pkcs12.file",
 
@@ -229,7 +234,11 @@ func TestMistakesInArguments(t *testing.T) {
 		"--einvoice-integration-client.scheduler.task.handleSignatureTasks.lock-time=0": "want a whole number from 1",
 
 		"--einvoice-integration-client.scheduler.task." +
-			"processHotFoldersByDocumentThreshold.cron-expression=*": "want six fields",
+			"processHotFoldersByDocumentThreshold.cron-expression=*": "want six",
+		"--einvoice-integration-client.scheduler.task." +
+			"processHotFoldersByDocumentThreshold.cron-expression=0/5 * * * ?": "5 fields, want six",
+		"--einvoice-integration-client.scheduler.task." +
+			"processHotFoldersByDocumentThreshold.cron-expression=0 99 * * * ?": "minute \"99\"",
 
 		"--" + strings.Repeat("x", 1000) + "=1": "unknown flag",
 	} {

@@ -74,16 +74,3 @@ func declareXAdES(d *declaration, c *Config) {
 			"to the embedded ones and may replace them; pkg/xades/README.md describes the file. It is read at the start, "+
 			"and a mistake in it prevents the start.")
 }
-
-func declareHotFolder(d *declaration, c *Config) {
-	d.group = "Hot folder (not available yet)"
-	h := &c.HotFolder
-	d.add("hot.folder.enabled", "TRUE|FALSE", boolean{&h.Enabled},
-		"Hot-folder mode. It is not available yet, and TRUE prevents the start.")
-	d.add("einvoice-integration-client.hot.folder.documents.processing.threshold",
-		"COUNT", number{&h.Threshold, 1, 10_000_000},
-		"Number of files in an input folder that starts a run.")
-	d.add("einvoice-integration-client.scheduler.task.processHotFoldersByDocumentThreshold.cron-expression",
-		"CRON", cron{&h.Cron},
-		"When the files of input folders are counted: second, minute, hour, day, month, weekday.")
-}

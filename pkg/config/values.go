@@ -277,16 +277,3 @@ func (v baseURL) set(s string) error {
 }
 
 func (v baseURL) String() string { return *v.to }
-
-// cron is a cron expression with six fields. The fields are not checked here.
-type cron struct{ to *string }
-
-func (v cron) set(s string) error {
-	if len(strings.Fields(s)) != 6 {
-		return fmt.Errorf("want six fields: second minute hour day month weekday, such as 0 0/5 * * * ?")
-	}
-	*v.to = s
-	return nil
-}
-
-func (v cron) String() string { return *v.to }
