@@ -16,6 +16,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/xades"
@@ -48,6 +49,7 @@ type proxy struct {
 	credentials *credentials.Set
 	signed      *signedDocuments
 	service     *signing.Service
+	hotFolder   *hotfolder.Engine // nil = not enabled
 	api         *api.API
 	management  *management
 }
@@ -65,7 +67,7 @@ func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, er
 	log.Info("starting", "version", version, "instance", cfg.InstanceName, "ordinal", cfg.InstanceOrdinal)
 	p.tracing = newTracing(ctx, log.WithName("tracing"), cfg.InstanceName, os.Getenv) // wraps later parts
 	for _, step := range []func(context.Context) error{
-		p.readFiles, p.listen, p.openState, p.openService, p.openAPI,
+		p.readFiles, p.listen, p.openState, p.openService, p.openAPI, p.openHotFolder,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err

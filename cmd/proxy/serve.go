@@ -103,6 +103,9 @@ func (p *proxy) startBackground(ctx context.Context, t *tasks) {
 	t.start("retention", func() error { return p.state.store.Run(ctx) })
 	t.start("callbacks", func() error { return p.callbacks.Run(ctx) })
 	t.start("credentials", func() error { return p.credentials.Run(ctx) })
+	if p.hotFolder != nil {
+		t.start("hot folder", func() error { return p.hotFolder.Run(ctx) })
+	}
 	t.start("ready", func() error { return p.announce(ctx) })
 }
 

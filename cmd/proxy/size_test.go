@@ -18,6 +18,7 @@ type size struct {
 // Sizes of all tests that repeat something. The comments give the long size.
 var (
 	crashRuns        = size{short: 8, variable: "SOAK_RUNS", each: 1}     // make soak: 200 runs
+	hotKills         = size{short: 2, variable: "SOAK_RUNS", each: 1}     // make soak: 200 runs
 	hostileRequests  = size{short: 1000, variable: "HOSTILE", each: 1000} // make soak: 100,000 requests
 	hostileDocuments = size{short: 100, variable: "HOSTILE", each: 100}   // make soak: 10,000 documents
 	floodConnections = size{short: 300, variable: "FLOOD", each: 1}       // make hostile: 5,000 of each shape

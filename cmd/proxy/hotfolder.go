@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/config"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/cron"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/directory"
+)
+
+// openHotFolder makes the engine of hot folders, if they are enabled.
+func (p *proxy) openHotFolder(context.Context) error {
+	h := p.cfg.HotFolder
+	if !h.Enabled {
+		return nil
+	}
+	schedule, err := cron.Parse(h.Cron)
+	if err != nil {
+		return err
+	}
+	p.hotFolder, err = hotfolder.New(hotfolder.Config{
+		Service:          p.service,
+		Clients:          p.clients.Current,
+		Open:             p.openFolders,
+		Ordinal:          p.cfg.InstanceOrdinal,
+		Expected:         p.expected,
+		Refusal:          p.stop.refusal,
+		Log:              p.log.WithName("hotfolder"),
+		Registerer:       p.registry,
+		Schedule:         schedule,
+		Threshold:        h.Threshold,
+		Immediate:        h.Trigger == config.TriggerImmediate,
+		MaxWait:          h.MaxWait,
+		LockTime:         p.cfg.Signing.Deadline,
+		Stability:        h.Stability,
+		IncompleteAfter:  h.IncompleteAfter,
+		DoneSuffix:       h.DoneSuffix,
+		Ignored:          h.Ignored,
+		Receipts:         h.Receipts,
+		MaxDocumentBytes: p.cfg.Limits.MaxDocumentBytes,
+	})
+	return err
+}
+
+// openFolders opens the hot folder of a client service.
+func (p *proxy) openFolders(c *clientservice.ClientService) (hotfolder.Storage, error) {
+	if strings.Contains(c.InputFolder, "://") {
+		return nil, fmt.Errorf("input folder %s: object storage is not connected yet", c.InputFolder)
+	}
+	h := p.cfg.HotFolder
+	return directory.Open(directory.Config{
+		Work:    p.cfg.WorkFolder,
+		Input:   c.InputFolder,
+		Output:  c.OutputFolder,
+		Backup:  c.BackupFolder,
+		Ordinal: p.cfg.InstanceOrdinal,
+		Flat:    h.Layout == config.LayoutFlat,
+		Mode:    h.OutputMode,
+		Group:   h.OutputGroup,
+		Log:     p.log.WithName("hotfolder").WithValues("clientService", c.ID),
+	})
+}
+
+// expected reports whether the instance with an ordinal exists or may come back. Without a list of
+// instances, all may.
+func (p *proxy) expected(ordinal int) bool {
+	d, known := p.instances.files.Directory()
+	n := max(d.Expected, d.Stopped)
+	return !known || p.cfg.Affinity.PeersFile == "" || n == 0 || ordinal < n
+}
