@@ -67,10 +67,12 @@ envtest: ## download the API server that tests of the controller use, or build i
 	@hack/envtest/assets
 
 .PHONY: test-storage
-test-storage: ## run the tests of object storage against real servers, which it builds (5 minutes the first time)
+test-storage: ## run the tests of object storage against real servers, which it builds (5 minutes the first time), and against Azurite if npm is there
 	@mkdir -p bin/storage
 	GOBIN=$(CURDIR)/bin/storage $(GO) install -modfile=hack/storage/go.mod github.com/versity/versitygw/cmd/versitygw github.com/fsouza/fake-gcs-server
+	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix bin/storage azurite@3.37.0; fi
 	VERSITYGW=$(CURDIR)/bin/storage/versitygw FAKE_GCS=$(CURDIR)/bin/storage/fake-gcs-server \
+	  AZURITE=$$(ls $(CURDIR)/bin/storage/node_modules/azurite/dist/src/blob/main.js 2>/dev/null || true) \
 	  $(GO) test $(RACE) $(TESTFLAGS) -count=1 -run 'OnServer' ./pkg/hotfolder/bucket
 
 SOAK_RUNS ?= 200

@@ -180,7 +180,11 @@ func (g *gcsStore) upload(ctx context.Context, to object, content io.Reader) (ob
 	if err != nil {
 		return object{}, err
 	}
-	part := make([]byte, partBytes)
+	part, err := g.buffers.take(ctx)
+	if err != nil {
+		return object{}, err
+	}
+	defer g.buffers.give(part)
 	for offset := int64(0); ; offset += partBytes {
 		n, err := io.ReadFull(content, part)
 		last := err == io.EOF || err == io.ErrUnexpectedEOF

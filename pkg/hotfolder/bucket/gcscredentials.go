@@ -21,8 +21,10 @@ const gcsScope = "https://www.googleapis.com/auth/devstorage.read_write"
 func (s *Stores) openGCS(bucket string) (store, error) {
 	tokens := &googleTokens{client: &http.Client{Transport: s.http}, file: s.cfg.CredentialsFile}
 	endpoint := strings.TrimSuffix(cmp.Or(s.cfg.Endpoint, "https://storage.googleapis.com"), "/")
-	return &gcsStore{rest: rest{client: s.http, bucket: bucket, patience: s.patience, authorize: tokens.authorize},
-		endpoint: endpoint}, nil
+	return &gcsStore{
+		rest:     rest{client: s.http, bucket: bucket, patience: s.patience, buffers: s.buffers, authorize: tokens.authorize},
+		endpoint: endpoint,
+	}, nil
 }
 
 // googleTokens gets tokens from a credentials file or from the environment: the file that

@@ -10,9 +10,6 @@ import (
 // gcsUnit is the size of which a part that is not the last must be a multiple.
 const gcsUnit = 256 << 10
 
-// ticketID is the key of the metadata by which show recognizes an object that it has shown.
-const ticketID = "signstashticket"
-
 // takenName is the ticket of a copy whose name was taken when it was prepared.
 const takenName = "taken"
 
@@ -41,7 +38,11 @@ func (g *gcsStore) prepare(ctx context.Context, key string, from object, meta ma
 
 // sendStart sends the bytes before the last ones.
 func (g *gcsStore) sendStart(ctx context.Context, from object, t ticket) error {
-	buffer := make([]byte, min(partBytes, t.Sent))
+	buffer, err := g.buffers.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer g.buffers.give(buffer)
 	for offset := int64(0); offset < t.Sent; offset += partBytes {
 		part := buffer[:min(partBytes, t.Sent-offset)]
 		if err := g.read(ctx, from, part, offset); err != nil {
@@ -57,32 +58,18 @@ func (g *gcsStore) sendStart(ctx context.Context, from object, t ticket) error {
 // show sends the last bytes. A session that is complete ignores them, and the store remembers it
 // for a week.
 func (g *gcsStore) show(ctx context.Context, key string, t ticket) error {
-	taken := newFault(errCondition, "complete upload", g.bucket, "", nil)
 	if t.Upload == takenName {
-		return taken
+		return newFault(errCondition, "complete upload", g.bucket, "", nil)
 	}
 	tail := make([]byte, t.Size-t.Sent)
 	if err := g.read(ctx, object{key: string(t.From), version: t.Version}, tail, t.Sent); err != nil {
 		return err
 	}
 	_, err := g.sendPart(ctx, t.Upload, tail, t.Sent, true)
-	if err == nil || !errors.Is(err, errCondition) && !errors.Is(err, errNotFound) {
-		return err
+	if errors.Is(err, errCondition) || errors.Is(err, errNotFound) {
+		return shownBefore(ctx, g, key, t, err)
 	}
-	// The name is taken, or the store does not know the session any more. It is our object if it has
-	// our ticket. If there is none, it was shown and its consumer has removed it.
-	now, headErr := g.head(ctx, key)
-	switch {
-	case headErr == nil && now.meta[ticketID] == t.Meta[ticketID]:
-		return nil
-	case headErr == nil:
-		return taken
-	case errors.Is(headErr, errNotFound) && errors.Is(err, errNotFound):
-		return nil
-	case errors.Is(headErr, errNotFound):
-		return err
-	}
-	return headErr
+	return err
 }
 
 // abandon cancels a session.

@@ -64,6 +64,9 @@ var kinds = map[string]func(t *testing.T, around func(http.Handler) http.Handler
 	"gs": func(t *testing.T, around func(http.Handler) http.Handler) folders {
 		return &gcsFolders{startFakeGCS(t, around), "", serviceAccount(t)}
 	},
+	"azblob": func(t *testing.T, around func(http.Handler) http.Handler) folders {
+		return &azureFolders{startFakeAzure(t, around), ""}
+	},
 }
 
 // folders are the folders of a client service that a test opens for several instances.

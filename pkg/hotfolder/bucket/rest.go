@@ -16,6 +16,7 @@ type rest struct {
 	client    httpClient
 	bucket    string
 	patience  patience
+	buffers   buffers
 	authorize func(*http.Request) error
 }
 
@@ -83,8 +84,24 @@ func (r *rest) attempt(ctx context.Context, q request, read func(*http.Response)
 	return read(answer)
 }
 
+// azureKinds says what the error codes of Azure mean. Other answers are judged by their status.
+var azureKinds = map[string]error{
+	"BlobAlreadyExists":     errCondition,
+	"ConditionNotMet":       errCondition,
+	"ContainerNotFound":     errNoBucket,
+	"InvalidBlockList":      errNotFound, // the blocks were committed, or discarded
+	"ContainerBeingDeleted": errTransient,
+}
+
 // refusal describes an answer that is an error.
 func refusal(answer *http.Response) error {
+	if code := answer.Header.Get("X-Ms-Error-Code"); code != "" {
+		kind, found := azureKinds[code]
+		if !found {
+			kind = kindOfStatus(answer.StatusCode)
+		}
+		return &fault{kind: kind, detail: code}
+	}
 	body, _ := io.ReadAll(io.LimitReader(answer.Body, maxDetail))
 	return &fault{
 		kind:   kindOfStatus(answer.StatusCode),

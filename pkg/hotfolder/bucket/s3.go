@@ -22,6 +22,7 @@ type s3Store struct {
 	client   *s3.Client
 	bucket   string
 	patience patience
+	buffers  buffers
 	// withoutPartCopy is set when the store has refused to copy on its side. Copies are then made by
 	// reading and writing.
 	withoutPartCopy atomic.Bool

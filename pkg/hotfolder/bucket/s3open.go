@@ -38,5 +38,5 @@ func (s *Stores) openS3(bucket string) (store, error) {
 		return nil, err
 	}
 	o.Credentials = aws.NewCredentialsCache(sayingWhy{provider, s.cfg.CredentialsFile != ""})
-	return &s3Store{client: s3.New(o), bucket: bucket, patience: s.patience}, nil
+	return &s3Store{client: s3.New(o), bucket: bucket, patience: s.patience, buffers: s.buffers}, nil
 }

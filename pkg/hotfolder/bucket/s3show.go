@@ -115,7 +115,11 @@ func (u *s3Upload) copyPart(ctx context.Context, from object, offset, size int64
 
 // carry copies from by reading and writing one part after the other.
 func (u *s3Upload) carry(ctx context.Context, from object) error {
-	buffer := make([]byte, min(partBytes, from.size))
+	buffer, err := u.buffers.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer u.buffers.give(buffer)
 	for offset := int64(0); offset < from.size; offset += partBytes {
 		part := buffer[:min(partBytes, from.size-offset)]
 		if err := u.read(ctx, from, part, offset); err != nil {

@@ -17,7 +17,11 @@ import (
 const abortTime = 10 * time.Second
 
 func (s *s3Store) upload(ctx context.Context, to object, content io.Reader) (object, error) {
-	part := make([]byte, partBytes)
+	part, err := s.buffers.take(ctx)
+	if err != nil {
+		return object{}, err
+	}
+	defer s.buffers.give(part)
 	n, err := io.ReadFull(content, part)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		in := &s3.PutObjectInput{Bucket: &s.bucket, Key: &to.key, ContentType: textOrNil(to.kind), Metadata: to.meta}

@@ -23,7 +23,7 @@ type Settings struct {
 	CAFile string `yaml:"caFile"`
 	// CredentialsFile holds the credentials. S3: a file in the form of ~/.aws/credentials, of which
 	// the section [default] is read. GCS: the JSON of a service account or of a workload identity.
-	// Azure: a connection string. It is read again when it changes. Empty = the identity of the
+	// Azure: a connection string. For S3 it is read again every minute. Empty = the identity of the
 	// environment.
 	CredentialsFile string `yaml:"credentialsFile"`
 	// Direct calls the store without the HTTP proxy that other outgoing calls use, for a store in the

@@ -101,6 +101,9 @@ type ticket struct {
 	Sent    int64  `json:"sent,omitempty"`
 }
 
+// ticketID is the key of the metadata by which show recognizes an object that it has shown.
+const ticketID = "signstashticket"
+
 // Sizes that bound the memory for one stream.
 const (
 	partBytes   = 8 << 20   // one part of an upload; 10,000 of them are 78 GiB

@@ -24,6 +24,7 @@ type Stores struct {
 	cfg      Config
 	patience patience
 	http     httpClient
+	buffers  buffers
 
 	mu     sync.Mutex
 	opened map[Place]store // by kind and bucket
@@ -38,7 +39,7 @@ func New(cfg Config) (*Stores, error) {
 	if err != nil {
 		return nil, fmt.Errorf("object storage: %w", err)
 	}
-	return &Stores{cfg: cfg, patience: usual, http: client, opened: make(map[Place]store)}, nil
+	return &Stores{cfg: cfg, patience: usual, http: client, buffers: newBuffers(), opened: make(map[Place]store)}, nil
 }
 
 // FolderConfig describes the folders of one client service.
@@ -69,7 +70,7 @@ func (s *Stores) open(at Place) (store, error) {
 	if opened, found := s.opened[at]; found {
 		return opened, nil
 	}
-	open := map[Kind]func(string) (store, error){S3: s.openS3, GCS: s.openGCS}[at.Kind]
+	open := map[Kind]func(string) (store, error){S3: s.openS3, GCS: s.openGCS, Azure: s.openAzure}[at.Kind]
 	if open == nil {
 		return nil, fmt.Errorf("object storage with the scheme %s is not supported yet", at.Kind)
 	}
