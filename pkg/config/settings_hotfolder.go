@@ -33,7 +33,7 @@ func declareHotFolder(d *declaration, c *Config) {
 			"group.")
 	d.add("hot.folder.output.group", "GID", number{&h.OutputGroup, 0, 1<<31 - 2},
 		"Number of the group of output files. 0: the group that the output folder gives.")
-	d.add("hot.folder.stability", "DURATION", duration{&h.Stability, 0, time.Hour},
+	d.add("hot.folder.stability", "DURATION", duration{&h.Stability, time.Millisecond, time.Hour},
 		"How long size and time of a file must not change before it counts as complete. Files that arrive by a rename "+
 			"are complete at once where that can be seen, and files that were closed after a second.")
 	d.add("hot.folder.incomplete-after", "DURATION", duration{&h.IncompleteAfter, time.Second, 7 * day},

@@ -381,3 +381,10 @@ func (s *fakeService) documents() map[string]signing.Document {
 // pdf and xml return complete documents of the tests.
 func pdf(text string) string { return "%PDF-1.7\n" + text + "\n%%EOF\n" }
 func xml(text string) string { return "<?xml version=\"1.0\"?>\n<Invoice>" + text + "</Invoice>\n" }
+
+func chtimes(t *testing.T, path string, at time.Time) {
+	t.Helper()
+	if err := os.Chtimes(path, at, at); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -268,18 +268,15 @@ func (f *folder) begin(ctx context.Context, group []*candidate, orphans []Entry)
 		entries, final[e.Name] = append(entries, e), true
 		delete(f.window.sidecars, strings.TrimSuffix(e.Name, sidecarSuffix))
 	}
+	var missing error // why not all companions are claimed; the run claims them then
 	claimed, err := f.claimed(ctx, entries, f.storage.Claim(ctx, run, entries))
 	if claimed > 0 {
 		f.metrics.runs.WithLabelValues(f.client).Inc()
-		for _, cerr := range f.storage.Claim(ctx, run, companions) {
-			if cerr != nil && !errors.Is(cerr, ErrGone) && err == nil {
-				err = cerr
-			}
-		}
+		missing = firstOf(f.storage.Claim(ctx, run, companions))
 		f.log.Info("run started", "run", run.ID, "files", claimed)
 	}
 	if claimed > 0 || err != nil { // after an error some files may be claimed
-		f.start(ctx, run, final)
+		f.start(ctx, run, final, err != nil || missing != nil)
 	}
 	return err
 }

@@ -17,13 +17,13 @@ import (
 // begins with what is on disk, so that it does the same for a new run, after a crash and for a run
 // that was taken over.
 type runner struct {
-	cfg       *Config
-	log       logr.Logger
-	storage   Storage
-	run       Run
-	client    string
-	files     *metrics
-	recovered bool // the run was not started by this process
+	cfg     *Config
+	log     logr.Logger
+	storage Storage
+	run     Run
+	client  string
+	files   *metrics
+	unclear bool // sidecars may still be in the input folder
 	// final are the names whose content need not have an end, because they have waited too long.
 	final map[string]bool
 	// returned is told of a file that goes back to the input folder. incomplete says that its content
@@ -177,7 +177,7 @@ func (r *runner) load(ctx context.Context) ([]*item, error) {
 // it had claimed their files.
 func (r *runner) claimSidecars(ctx context.Context, items []*item) error {
 	for _, it := range items {
-		if !r.recovered || it.sidecar != nil || r.base(it.Name) != "" || len(it.Name)+len(sidecarSuffix) > maxNameBytes {
+		if !r.unclear || it.sidecar != nil || r.base(it.Name) != "" || len(it.Name)+len(sidecarSuffix) > maxNameBytes {
 			continue
 		}
 		e, err := r.storage.Stat(ctx, it.Name+sidecarSuffix)

@@ -9,7 +9,7 @@ import (
 // recover starts the runs that an earlier process of this instance left.
 func (f *folder) recover(ctx context.Context) {
 	for {
-		err := f.each(ctx, f.cfg.Ordinal, func(r Run) { f.start(ctx, r, nil) })
+		err := f.each(ctx, f.cfg.Ordinal, func(r Run) { f.start(ctx, r, nil, true) })
 		if err == nil {
 			return
 		}
@@ -53,7 +53,7 @@ func (f *folder) takeOver(ctx context.Context) {
 			case err == nil:
 				f.metrics.takenOver.WithLabelValues(f.client).Inc()
 				f.log.Info("run taken over", "run", r.ID, "from", o.Ordinal, "silent", o.Silent.String())
-				f.start(ctx, taken, nil)
+				f.start(ctx, taken, nil, true)
 			case !errors.Is(err, ErrGone):
 				f.report(err)
 			}
@@ -67,8 +67,9 @@ func (f *folder) renew(ctx context.Context) {
 	}
 }
 
-// start works on a run in a goroutine of its own.
-func (f *folder) start(ctx context.Context, run Run, final map[string]bool) {
+// start works on a run in a goroutine of its own. unclear says that it is not known whether all its
+// sidecars are claimed.
+func (f *folder) start(ctx context.Context, run Run, final map[string]bool, unclear bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, ok := f.runs[run.ID]; ok {
@@ -76,8 +77,8 @@ func (f *folder) start(ctx context.Context, run Run, final map[string]bool) {
 	}
 	f.runs[run.ID] = false
 	r := &runner{
-		recovered: final == nil,
-		cfg:       f.cfg, log: f.log, storage: f.storage, run: run, client: f.client, files: f.metrics, final: final,
+		unclear: unclear,
+		cfg:     f.cfg, log: f.log, storage: f.storage, run: run, client: f.client, files: f.metrics, final: final,
 		returned: f.returned,
 		outputFault: func(err error) {
 			f.mu.Lock()

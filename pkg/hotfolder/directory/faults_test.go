@@ -118,6 +118,21 @@ func TestOutside(t *testing.T) {
 	}
 }
 
+// TestOneProcessPerOrdinal refuses a second process with the same ordinal.
+func TestOneProcessPerOrdinal(t *testing.T) {
+	f := newFolders(t, true)
+	first := f.Open(t, 0)
+	if s, err := directory.Open(f.config(0)); err == nil {
+		_ = s.Close()
+		t.Error("a second process with the same ordinal can open the folder")
+	}
+	f.Open(t, 1)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.Open(t, 0)
+}
+
 // TestOpenWriter does not claim a file that somebody has open for writing, also if it did not
 // change for a long time.
 func TestOpenWriter(t *testing.T) {

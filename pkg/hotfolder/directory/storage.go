@@ -25,7 +25,8 @@ type Storage struct {
 	owners
 	results
 	checks
-	watch *watch // nil = the folder is polled
+	watch *watch   // nil = the folder is polled
+	lock  *os.File // nil = the file system has no locks
 }
 
 var _ hotfolder.Storage = (*Storage)(nil)
@@ -53,8 +54,12 @@ func Open(cfg Config) (hotfolder.Storage, error) {
 	}
 	p.inputDevice = devices[0]
 	s := &Storage{claims: claims{p}, owners: owners{p}, results: results{p}, checks: checks{p}}
-	if err := s.startWatch(p); err != nil {
+	var err error
+	if s.lock, err = p.exclusive(); err != nil {
 		return nil, err
+	}
+	if err := s.startWatch(p); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	s.input = input{places: p, watch: s.watch}
 	return s, nil
@@ -89,10 +94,15 @@ func (s *Storage) startWatch(p *places) error {
 
 // Close implements hotfolder.Storage.
 func (s *Storage) Close() error {
-	if s.watch == nil {
-		return nil
+	var errs []error
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+		s.lock = nil
 	}
-	return s.watch.close()
+	if s.watch != nil {
+		errs = append(errs, s.watch.close())
+	}
+	return errors.Join(errs...)
 }
 
 // places opens the three folders. Nothing stays open between two calls, so a folder may be
