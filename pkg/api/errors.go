@@ -111,8 +111,11 @@ func isDocumentFault(k signing.Kind) bool { return slices.Contains(documentFault
 
 // signErrors maps the kind of a document's failure to its signError. All other kinds are
 // SIGN_OPERATION_INTERNAL_ERROR. That includes the faults inside a document, because the vendor's
-// list has no word for them; their signErrorCode is more precise.
+// list has no word for them; their signErrorCode is more precise. A document fails with KindInvalid
+// if its options were right when the request was accepted and the settings have changed since, for
+// example because an operator removed a profile.
 var signErrors = map[signing.Kind]string{
+	signing.KindInvalid:             "CONFIGURATION_SIGN_ERROR",
 	signing.KindVisible:             "CONFIGURATION_SIGN_ERROR",
 	signing.KindConfiguration:       "CONFIGURATION_SIGN_ERROR",
 	signing.KindProviderCredentials: "INVALID_CERT_SERVICE_CREDS",

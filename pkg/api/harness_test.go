@@ -79,22 +79,16 @@ func newHarness(t *testing.T, change func(*harness)) *harness {
 		schema:   loadSchemas(t),
 		opened:   make(chan struct{}),
 	}
-	h.service = signing.New(signing.Config{
-		Store: h.store, Log: logr.Discard(),
-		Formats: map[signing.SignatureType]signing.Format{
-			signing.PAdES: fakeFormat{}, signing.XAdES: fakeFormat{}, signing.CAdES: fakeFormat{},
-		},
-		Providers: func(string) (signing.Provider, error) { return h.provider, nil },
-		Observer:  signing.Observer{Opened: func() { close(h.opened) }},
-	})
 	h.cfg = api.Config{
-		Service:        h.service,
 		ClientServices: func() *clientservice.Services { return h.services },
 		Endpoint: func() affinity.Endpoint {
 			return affinity.Endpoint{Name: "proxy-0", Host: "proxy-0.example.org", Port: 8443}
 		},
 		Log: h.log.logger(), Registerer: h.registry, TokenKey: bytes.Repeat([]byte("k"), 32),
 	}
+	h.useFormats(map[signing.SignatureType]signing.Format{
+		signing.PAdES: fakeFormat{}, signing.XAdES: fakeFormat{}, signing.CAdES: fakeFormat{},
+	})
 	if change != nil {
 		change(h)
 	}
@@ -102,6 +96,17 @@ func newHarness(t *testing.T, change func(*harness)) *harness {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// useFormats makes the service of the harness.
+func (h *harness) useFormats(formats map[signing.SignatureType]signing.Format) {
+	h.service = signing.New(signing.Config{
+		Store: h.store, Log: logr.Discard(),
+		Formats:   formats,
+		Providers: func(string) (signing.Provider, error) { return h.provider, nil },
+		Observer:  signing.Observer{Opened: func() { close(h.opened) }},
+	})
+	h.cfg.Service = h.service
 }
 
 func mustNew(t *testing.T, c api.Config) *api.API {

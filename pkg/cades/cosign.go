@@ -36,7 +36,7 @@ func readExisting(ctx context.Context, file signing.Sized) (*message, error) {
 	case len(m.signed.Signers) >= maxSigners:
 		return nil, tooLarge("it has %d signatures already", len(m.signed.Signers))
 	case m.source.text != "" && m.size > maxTextContent:
-		return nil, signing.Errorf(signing.KindTooLarge,
+		return nil, signing.Errorf(signing.KindTooComplex,
 			"the file is %s and has a content of %d bytes. Above %d bytes only a binary file can be co-signed",
 			m.encoding, m.size, maxTextContent)
 	}
@@ -68,7 +68,8 @@ func digestToCosign(m *message, algorithm crypto.Hash) ([]byte, error) {
 func (m *message) checkNew(attributes []byte) error {
 	for i := range m.signed.Signers {
 		if bytes.Equal(m.signed.Signers[i].RawSignedAttributes, attributes) {
-			return signing.Errorf(signing.KindInvalid, "the file contains this signature already")
+			return signing.Errorf(signing.KindUnsupported,
+				"the file contains this signature already: it was made with the same key in the same second")
 		}
 	}
 	return nil

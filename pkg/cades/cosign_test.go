@@ -202,9 +202,9 @@ func TestCosignRefuse(t *testing.T) {
 		"altered":        {altered, signing.KindBroken},
 		"detached":       {want{packaging: signing.Detached}.mustSign(t, sample), signing.KindUnsupported},
 		"timestamp":      {token, signing.KindUnsupported},
-		"same signature": {twice, signing.KindInvalid},
+		"same signature": {twice, signing.KindUnsupported},
 		"too many":       {fileOf(pki(), nil, sample, crowd...), signing.KindTooComplex},
-		"large base64":   {large, signing.KindTooLarge},
+		"large base64":   {large, signing.KindTooComplex},
 	} {
 		w := want{existing: signing.Cosign, time: at}
 		if _, err := w.sign(t, c.file); err == nil || signing.KindOf(err) != c.kind {

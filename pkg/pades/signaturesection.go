@@ -102,7 +102,7 @@ func fieldSection(doc *pdf.Document, f *form, spec fieldSpec) (*preparedSection,
 	text := fmt.Sprintf("[0 %-*d %-*d %-*d]", byteRangeDigits, gapStart, byteRangeDigits, gapEnd, byteRangeDigits,
 		base+int64(len(section))-gapEnd)
 	if copy(section[ranges.Offset()-base:], text); len(text) > ranges.Len() {
-		return nil, signing.Errorf(signing.KindTooLarge, "the document is too large to be signed")
+		return nil, signing.Errorf(signing.KindTooComplex, "the document is too large to be signed")
 	}
 	return &preparedSection{
 		head: section[:gapStart-base+1], tail: section[gapEnd-base-1:], reserved: 2 * spec.size, signature: signature,
