@@ -23,6 +23,7 @@ func TestRefused(t *testing.T) {
 		"empty":             {"", nothing, signing.KindNotDocument, "no root element"},
 		"not XML":           {"%PDF-1.7", nothing, signing.KindNotDocument, "outside the root"},
 		"DOCTYPE":           {"<!DOCTYPE a><a/>", nothing, signing.KindUnsupported, "document type"},
+		"text behind":       {"<a/>b", nothing, signing.KindDamaged, "follows the root"},
 		"two roots":         {"<a/><a/>", nothing, signing.KindDamaged, "second root"},
 		"cut off":           {"<a><b>", nothing, signing.KindDamaged, "too early"},
 		"wrong encoding":    {"<a>\xe4</a>", nothing, signing.KindDamaged, "encoding"},

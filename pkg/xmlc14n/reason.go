@@ -25,6 +25,7 @@ const (
 	Nesting            Reason = "nesting"
 	SecondRoot         Reason = "second-root"
 	OutsideRoot        Reason = "outside-root"
+	AfterRoot          Reason = "after-root"
 	NoRoot             Reason = "no-root"
 	Incomplete         Reason = "incomplete"
 	Syntax             Reason = "syntax"
@@ -54,6 +55,7 @@ var reasonTexts = map[Reason]string{
 	Nesting:            "an end tag does not match the open element",
 	SecondRoot:         "the document has a second root element",
 	OutsideRoot:        "text is outside the root element",
+	AfterRoot:          "text follows the root element",
 	NoRoot:             "the document has no root element",
 	Incomplete:         "the document ends too early",
 	Syntax:             "the markup is malformed",

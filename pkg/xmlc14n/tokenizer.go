@@ -218,7 +218,7 @@ func (t *Tokenizer) declaration() (bool, error) {
 		return t.open(section{kind: Comment, end: "--"}, 4)
 	case bytes.HasPrefix(b, []byte("<![CDATA[")):
 		if len(t.scope.elements) == 0 {
-			return false, t.fault(OutsideRoot, t.pos)
+			return false, t.fault(t.outsideReason(), t.pos)
 		}
 		return t.open(section{kind: Text, end: "]]>"}, longest)
 	case bytes.HasPrefix(b, []byte("<!DOCTYPE")):
@@ -233,11 +233,21 @@ func (t *Tokenizer) declaration() (bool, error) {
 func (t *Tokenizer) outside() error {
 	for t.pos < t.end && t.buf[t.pos] != '<' {
 		if classes[t.buf[t.pos]]&spaceChar == 0 {
-			return t.badCharacter(t.pos, OutsideRoot)
+			return t.badCharacter(t.pos, t.outsideReason())
 		}
 		t.pos++
 	}
 	return nil
+}
+
+// outsideReason returns why text outside the root element is refused. Text in front of the root, or
+// without any root, usually means that the input is no XML at all. Text that follows the root means
+// that an XML document was damaged.
+func (t *Tokenizer) outsideReason() Reason {
+	if t.root {
+		return AfterRoot
+	}
+	return OutsideRoot
 }
 
 // badCharacter returns the error for the character at buf[i]: reason, unless the character itself
