@@ -32,6 +32,8 @@ const usage = `signctl signs documents with a signstash proxy.
   signctl audit verify FOLDER         check the audit record; FOLDER is the folder audit in the state folder
   signctl state check FOLDER          check the state folder of a stopped proxy, without changing it
   signctl drain status                print how far the stop of an instance is
+  signctl hotfolder check|list|retry RUN|release ORDINAL
+                                      check and repair the hot folders of a running or a stopped proxy
   signctl version                     print the version
 
 Each command has --help. The commands sign, status and get call the proxy. These flags and environment variables say
@@ -67,6 +69,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	commands := map[string]func(context.Context, []string, streams) error{
 		"sign": runSign, "status": runStatus, "get": runGet, "verify": runVerify,
 		"audit": runAudit, "state": runState, "drain": runDrain,
+		"hotfolder": runHotFolder,
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":

@@ -97,9 +97,10 @@ var rules = []rule{
 	{pkg: "cmd/controller/...",
 		may: []string{"pkg/controller/...", "pkg/config", "pkg/clientservice", "pkg/affinity", "cmd/controller/..."}},
 	// signctl judges signatures of every format. It also checks the audit record and the state folder
-	// of a stopped proxy.
+	// of a stopped proxy, and works on hot folders that are folders, not buckets.
 	{pkg: "cmd/signctl/...", may: []string{"pkg/signing", "pkg/client", "pkg/pades/...", "pkg/xades", "pkg/cades",
-		"pkg/pdf/...", "pkg/cms", "pkg/audit", "pkg/store", "cmd/signctl/..."}},
+		"pkg/pdf/...", "pkg/cms", "pkg/audit", "pkg/store", "pkg/clientservice", "pkg/hotfolder", "pkg/hotfolder/directory",
+		"cmd/signctl/..."}},
 
 	// Tools for developers may import everything except the insides of the programs.
 	{pkg: "hack/...", may: []string{"pkg/...", "hack/..."}},
@@ -128,7 +129,7 @@ var owners = map[string][]string{
 // neverLinked lists what a program must not link, directly or indirectly.
 var neverLinked = map[string][]string{
 	"cmd/proxy":   {"k8s.io", "sigs.k8s.io", module + "pkg/controller"},
-	"cmd/signctl": {"k8s.io", "sigs.k8s.io", module + "pkg/api"},
+	"cmd/signctl": {"k8s.io", "sigs.k8s.io", module + "pkg/api", "github.com/aws"},
 }
 
 // notInProcess lists packages for tests. No program may link them.

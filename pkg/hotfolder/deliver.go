@@ -182,11 +182,14 @@ func (res result) name() string {
 // textSuffix ends the name of a file that says why a document failed.
 const textSuffix = ".txt"
 
+// internalReason is the reason that is written if the kind of a failure is KindInternal.
+const internalReason = "The document could not be signed because of a fault of the service."
+
 // reason returns the content of this file.
 func reason(f *signing.Failure) []byte {
 	text := f.Detail
 	if text == "" {
-		text = "The document could not be signed because of a fault of the service."
+		text = internalReason
 	}
 	if f.Kind != signing.KindInternal {
 		text = string(f.Kind) + ": " + text

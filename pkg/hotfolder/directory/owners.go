@@ -33,7 +33,12 @@ func (o owners) Owners(ctx context.Context) ([]hotfolder.Owner, error) {
 		return nil, err
 	}
 	defer own.close()
-	var list []hotfolder.Owner
+	return o.holders(own, now)
+}
+
+// holders lists the instances that hold claims. own is the folder of this package, and now the time
+// of its file system.
+func (o owners) holders(own *dir, now time.Time) (list []hotfolder.Owner, err error) {
 	err = own.each(func(name string, _ fs.FileMode) bool {
 		ordinal, err := strconv.Atoi(name)
 		if err != nil || ordinal < 0 || strconv.Itoa(ordinal) != name {

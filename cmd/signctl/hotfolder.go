@@ -1,0 +1,190 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/directory"
+)
+
+const hotFolderHelp = `signctl hotfolder check|list|retry|release
+
+Works on the folders of the hot folder, without network access. The proxy may run or be stopped. Run it as the user
+of the proxy. It does not work on object storage.
+
+  signctl hotfolder check             check rights, kind of file system, atomic rename, free room and clock
+  signctl hotfolder list              print which files wait, are incomplete, are claimed by which instance, or failed
+  signctl hotfolder retry RUN         put the documents of a run that failed from the backup folder back into the
+                                      input folder; documents that were signed stay
+  signctl hotfolder release ORDINAL   give the claims of an instance back to the input folder, so that other instances
+                                      sign the files. The instance must be stopped. It may have signed files already
+                                      whose results it has not delivered, and these are then signed again.
+                                      Files whose delivery has begun stay
+
+On Kubernetes: kubectl exec POD -- /bin/signctl hotfolder list --work /hot \
+                 --clients /etc/signstash/clients/client-services-config.json
+
+The exit code is 0 if check finds no fault, and if retry and release have put back everything that they could.
+`
+
+// hotFolders are the folders that a command works on, by client service.
+type hotFolders struct {
+	clients []hotFolderClient
+	faults  []string // what is wrong with the configuration
+}
+
+type hotFolderClient struct {
+	id  string
+	cfg directory.Config
+}
+
+// hotFolderFlags are the flags of all subcommands.
+type hotFolderFlags struct {
+	work, clients, client, layout, ignore, form string
+	files, runs                                 int
+	force                                       bool
+}
+
+func (f *hotFolderFlags) declare(fs *flag.FlagSet, env func(string) string) {
+	work := "./work"
+	if env("SIGNSTASH_CONTAINER") != "" {
+		work = "/home"
+	}
+	layout := cmp.Or(env("HOT_FOLDER_LAYOUT"), "runs")
+	ignore := cmp.Or(env("HOT_FOLDER_IGNORE"), strings.Join(hotfolder.DefaultIgnored, ","))
+	fs.StringVar(&f.work, "work", cmp.Or(env("WORK_FOLDER"), work), "the work `folder` of the proxy; also WORK_FOLDER")
+	fs.StringVar(&f.clients, "clients", env("CLIENT_SERVICES_CONFIG"), "`file` with the client services; also "+
+		"CLIENT_SERVICES_CONFIG (default client-services-config.json in the work folder)")
+	fs.StringVar(&f.client, "client", "", "work only on the client service with this `id`")
+	fs.StringVar(&f.layout, "layout", layout,
+		"`layout` of output and backup folders: runs or flat; also HOT_FOLDER_LAYOUT")
+	fs.StringVar(&f.ignore, "ignore", ignore,
+		"list: `patterns` of names that are not signed; also HOT_FOLDER_IGNORE")
+	fs.IntVar(&f.files, "files", 100, "list: examine this `number` of files of each input folder, the oldest ones")
+	fs.IntVar(&f.runs, "runs", 100, "list: look for failures in this `number` of runs of each client service, the newest")
+	fs.StringVar(&f.form, "o", "table", "list: output `format`: table or json")
+	fs.BoolVar(&f.force, "force", false, "release: release also if the instance still renews its claims")
+}
+
+// runHotFolder runs the subcommands of hotfolder.
+func runHotFolder(ctx context.Context, args []string, s streams) error {
+	fs := newFlags("hotfolder", hotFolderHelp, s)
+	var f hotFolderFlags
+	f.declare(fs, s.env)
+	rest, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	command, argument := "", ""
+	if len(rest) > 0 {
+		command = rest[0]
+	}
+	want := map[string]int{"check": 1, "list": 1, "retry": 2, "release": 2}[command]
+	switch {
+	case want == 0 || len(rest) != want:
+		return usageError{errors.New("want: hotfolder check, list, retry RUN or release ORDINAL")}
+	case want == 2:
+		argument = rest[1]
+	}
+	if f.layout != "runs" && f.layout != "flat" {
+		return usageError{fmt.Errorf("--layout must be runs or flat, not %q", f.layout)}
+	}
+	if f.form != "table" && f.form != "json" {
+		return usageError{fmt.Errorf("-o must be table or json, not %q", f.form)}
+	}
+	if f.files < 1 || f.runs < 1 {
+		return usageError{errors.New("--files and --runs must be 1 or more")}
+	}
+	folders, err := f.open()
+	if err != nil {
+		return err
+	}
+	switch command {
+	case "check":
+		return checkHotFolders(ctx, folders, s)
+	case "list":
+		return listHotFolders(ctx, folders, f, s)
+	case "retry":
+		return retryRun(ctx, folders, argument, s)
+	}
+	return releaseClaims(ctx, folders, argument, f.force, s)
+}
+
+// open reads the client services and returns their folders.
+func (f *hotFolderFlags) open() (hotFolders, error) {
+	file := cmp.Or(f.clients, filepath.Join(f.work, clientservice.FileName))
+	services, err := clientservice.ReadFile(file)
+	if err != nil {
+		return hotFolders{}, err
+	}
+	if f.client != "" && services.Lookup(f.client) == nil {
+		return hotFolders{}, fmt.Errorf("%s has no client service %q", file, f.client)
+	}
+	faults := hotfolder.Faults(services)
+	var list hotFolders
+	for c := range services.All() {
+		if f.client != "" && c.ID != f.client || c.InputFolder+c.OutputFolder+c.BackupFolder == "" {
+			continue
+		}
+		switch err := faults[c.ID]; {
+		case err != nil:
+			list.faults = append(list.faults, c.ID+": "+err.Error())
+		case slices.ContainsFunc([]string{c.InputFolder, c.OutputFolder, c.BackupFolder}, isURL):
+			list.faults = append(list.faults,
+				c.ID+": its folders are in object storage, which this command does not reach")
+		default:
+			list.clients = append(list.clients, hotFolderClient{id: c.ID, cfg: directory.Config{
+				Work: f.work, Input: c.InputFolder, Output: c.OutputFolder, Backup: c.BackupFolder,
+				Flat: f.layout == "flat", Poll: true,
+			}})
+		}
+	}
+	if len(list.clients)+len(list.faults) == 0 {
+		return list, fmt.Errorf("no client service in %s has a hot folder", file)
+	}
+	return list, nil
+}
+
+func isURL(folder string) bool { return strings.Contains(folder, "://") }
+
+// report prints what is wrong with the configuration, and returns an error if something is.
+func (h hotFolders) report(s streams) error {
+	for _, fault := range h.faults {
+		fmt.Fprintln(s.err, "FAULT", printable(fault))
+	}
+	if len(h.faults) > 0 {
+		return errReported
+	}
+	return nil
+}
+
+// checkHotFolders prints the findings of all folders.
+func checkHotFolders(ctx context.Context, h hotFolders, s streams) error {
+	result := h.report(s)
+	for _, c := range h.clients {
+		findings, err := directory.Check(ctx, c.cfg)
+		if err != nil {
+			fmt.Fprintln(s.err, "FAULT", printable(c.id+": "+err.Error()))
+			result = errReported
+			continue
+		}
+		for _, f := range findings {
+			line := printable(fmt.Sprintf("%s: %s folder, %s: %s", c.id, f.Folder, f.What, f.Detail))
+			if f.OK {
+				fmt.Fprintln(s.out, "OK", line)
+				continue
+			}
+			fmt.Fprintln(s.err, "FAULT", line)
+			result = errReported
+		}
+	}
+	return result
+}
