@@ -301,10 +301,13 @@ func TestDoneMarker(t *testing.T) {
 		h.pass(5 * time.Minute)
 		h.has("out")
 		h.put("a.pdf.done", "")
+		h.put("b.pdf", pdf("2"))
 		h.pass(time.Minute)
 		h.has("out", "a.pdf=signed "+pdf("1"))
 		h.has("backup", "a.pdf="+pdf("1"))
-		h.has("in")
+		h.has("in", "b.pdf="+pdf("2"))
+		h.pass(10 * time.Minute)
+		h.has("out", "a.pdf=signed "+pdf("1"), "b.pdf.txt=invalid: its marker b.pdf.done did not come\n")
 	})
 }
 

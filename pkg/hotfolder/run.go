@@ -23,7 +23,7 @@ type runner struct {
 	run     Run
 	client  string
 	files   *metrics
-	unclear bool // sidecars may still be in the input folder
+	unclear bool // sidecars and markers may still be in the input folder
 	// final are the names whose content need not have an end, because they have waited too long.
 	final map[string]bool
 	// returned is told of a file that goes back to the input folder. incomplete says that its content
@@ -93,7 +93,7 @@ func (r *runner) attempt(ctx context.Context) error {
 		return err
 	}
 	if open := r.open(items); !found && len(open) > 0 {
-		if err := r.claimSidecars(ctx, open); err != nil {
+		if err := r.claimCompanions(ctx, open); err != nil {
 			return err
 		}
 		client := r.cfg.Clients().Lookup(r.client)
@@ -173,26 +173,42 @@ func (r *runner) load(ctx context.Context) ([]*item, error) {
 	return items, nil
 }
 
-// claimSidecars claims sidecars that are still in the input folder, because the process died after
-// it had claimed their files.
-func (r *runner) claimSidecars(ctx context.Context, items []*item) error {
+// claimCompanions claims sidecars and markers that are still in the input folder, because the
+// process died after it had claimed their files.
+func (r *runner) claimCompanions(ctx context.Context, items []*item) error {
 	for _, it := range items {
-		if !r.unclear || it.sidecar != nil || r.base(it.Name) != "" || len(it.Name)+len(sidecarSuffix) > maxNameBytes {
+		if !r.unclear || r.base(it.Name) != "" {
 			continue
 		}
-		e, err := r.storage.Stat(ctx, it.Name+sidecarSuffix)
-		if errors.Is(err, ErrGone) || err == nil && e.Irregular != "" {
+		if err := r.claimCompanion(ctx, it, sidecarSuffix, &it.sidecar); err != nil {
+			return err
+		}
+		if r.cfg.DoneSuffix == "" {
 			continue
 		}
-		if err != nil {
+		if err := r.claimCompanion(ctx, it, r.cfg.DoneSuffix, &it.marker); err != nil {
 			return err
 		}
-		if err := firstOf(r.storage.Claim(ctx, r.run, []Entry{e})); err != nil {
-			return err
-		}
-		it.sidecar = &Claim{Run: r.run, Name: e.Name, Size: e.Size, Modified: e.Modified}
 	}
 	return nil
+}
+
+// claimCompanion claims the file with a suffix that belongs to an item, if it exists.
+func (r *runner) claimCompanion(ctx context.Context, it *item, suffix string, to **Claim) error {
+	if *to != nil || len(it.Name)+len(suffix) > maxNameBytes {
+		return nil
+	}
+	e, err := r.storage.Stat(ctx, it.Name+suffix)
+	if errors.Is(err, ErrGone) || err == nil && e.Irregular != "" {
+		return nil
+	}
+	if err == nil {
+		err = firstOf(r.storage.Claim(ctx, r.run, []Entry{e}))
+	}
+	if err == nil {
+		*to = &Claim{Run: r.run, Name: e.Name, Size: e.Size, Modified: e.Modified}
+	}
+	return err
 }
 
 // base returns the name of the file that a sidecar or a marker belongs to; empty for other files.

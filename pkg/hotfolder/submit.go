@@ -119,6 +119,9 @@ func (s *submission) document(ctx context.Context, it *item) (
 	switch {
 	case s.base(it.Name) != "":
 		return doc, content, signing.Errorf(signing.KindInvalid, "the file for these settings did not come")
+	case s.cfg.DoneSuffix != "" && it.marker == nil && s.final[it.Name]:
+		return doc, content, signing.Errorf(signing.KindInvalid, "its marker %s did not come",
+			textOf(it.Name+s.cfg.DoneSuffix))
 	case it.Size == 0:
 		return doc, content, s.orFinal(it, errNoEnd, "the file is empty")
 	case it.Size > s.cfg.MaxDocumentBytes:
