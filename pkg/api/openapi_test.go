@@ -14,6 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/api"
+	"github.com/signstash-proxy/signstash-proxy/pkg/xades"
 )
 
 // schemas is the API description of the repository.
@@ -141,5 +142,24 @@ func TestServedDocumentIsFilledIn(t *testing.T) {
 	}
 	if doc.Servers[0].URL != "/elsewhere" || doc.Info.Version != "1.2.3" {
 		t.Errorf("server %q, version %q, want those of the configuration", doc.Servers[0].URL, doc.Info.Version)
+	}
+}
+
+// TestProfilesAreDescribed checks that the description lists the profiles of XAdES that are part of
+// the program.
+func TestProfilesAreDescribed(t *testing.T) {
+	profile := loadSchemas(t).doc.Components.Schemas["SignatureInfo"].Value.Properties["profile"].Value
+	var got []string
+	for line := range strings.Lines(profile.Description) {
+		names, _, isItem := strings.Cut(line, ": ")
+		if names, ok := strings.CutPrefix(names, "- "); ok && isItem {
+			for name := range strings.SplitSeq(names, ", ") {
+				got = append(got, strings.Trim(name, "`"))
+			}
+		}
+	}
+	slices.Sort(got)
+	if want := xades.EmbeddedProfiles().Names(); !slices.Equal(got, want) {
+		t.Errorf("the description lists the profiles %q, want %q", got, want)
 	}
 }

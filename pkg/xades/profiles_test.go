@@ -8,9 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509/pkix"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -121,7 +118,7 @@ func judgeProfile(t *testing.T, j *judges, p *Profile, key string, level signing
 	checkProfile(t, name, signed, want, level != signing.LevelB)
 	j.check(t, name, signed)
 	askOpenSSL(t, name, pki, signed)
-	askVerifyXAdES(t, name, pki, signed, level)
+	askScript(t, name, signed, []byte(facturaDoc), level, pki)
 }
 
 // checkProfile checks the verdict on the only signature of a document.
@@ -136,28 +133,6 @@ func checkProfile(t *testing.T, name string, signed []byte, want signing.Level, 
 	if s.Verdict != Valid || s.Covers != CoversDocument || s.Level != want || s.Stamped.IsZero() == stamped ||
 		len(s.Notes) > 0 {
 		t.Errorf("%s: want level %q: %+v", name, want, s)
-	}
-}
-
-// askVerifyXAdES has the script verify-xades in the folder that SIGNSTASH_VERIFY names judge a
-// document. Its judges are the JDK, xmlsec1 and OpenSSL.
-func askVerifyXAdES(t *testing.T, name string, p *trialpki.PKI, signed []byte, level signing.Level) {
-	t.Helper()
-	folder := os.Getenv("SIGNSTASH_VERIFY")
-	if folder == "" {
-		return
-	}
-	paths := make([]string, 3)
-	for i, content := range [][]byte{p.RootPEM(), []byte(facturaDoc), signed} {
-		paths[i] = filepath.Join(t.TempDir(), "file")
-		if err := os.WriteFile(paths[i], content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	out, err := exec.Command(filepath.Join(folder, "verify-xades"), "--level", string(level[len("B-"):]),
-		"--tsa-ca", paths[0], paths[1], paths[2]).CombinedOutput()
-	if err != nil {
-		t.Errorf("%s: verify-xades: %v\n%s", name, err, out)
 	}
 }
 
