@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/bucket"
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/cron"
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/directory"
 )
@@ -19,6 +18,11 @@ func (p *proxy) openHotFolder(context.Context) error {
 		return nil
 	}
 	schedule, err := cron.Parse(h.Cron)
+	if err != nil {
+		return err
+	}
+	p.buckets, err = bucket.New(bucket.Config{
+		Settings: bucket.Settings(h.Storage), Outbound: p.cfg.Outbound, Log: p.log.WithName("hotfolder")})
 	if err != nil {
 		return err
 	}
@@ -48,10 +52,10 @@ func (p *proxy) openHotFolder(context.Context) error {
 
 // openFolders opens the hot folder of a client service.
 func (p *proxy) openFolders(c *clientservice.ClientService) (hotfolder.Storage, error) {
-	if strings.Contains(c.InputFolder, "://") {
-		return nil, fmt.Errorf("input folder %s: object storage is not connected yet", c.InputFolder)
-	}
 	h := p.cfg.HotFolder
+	if bucket.IsURL(c.InputFolder) || bucket.IsURL(c.OutputFolder) || bucket.IsURL(c.BackupFolder) {
+		return p.openBucket(c)
+	}
 	return directory.Open(directory.Config{
 		Work:    p.cfg.WorkFolder,
 		Input:   c.InputFolder,
@@ -63,6 +67,16 @@ func (p *proxy) openFolders(c *clientservice.ClientService) (hotfolder.Storage, 
 		Group:   h.OutputGroup,
 		Log:     p.log.WithName("hotfolder").WithValues("clientService", c.ID),
 	})
+}
+
+// openBucket opens a hot folder in object storage.
+func (p *proxy) openBucket(c *clientservice.ClientService) (hotfolder.Storage, error) {
+	places, err := bucket.ParsePlaces(c.InputFolder, c.OutputFolder, c.BackupFolder)
+	if err != nil {
+		return nil, err
+	}
+	return p.buckets.Folder(bucket.FolderConfig{
+		Places: places, Ordinal: p.cfg.InstanceOrdinal, Flat: p.cfg.HotFolder.Layout == config.LayoutFlat})
 }
 
 // expected reports whether the instance with an ordinal exists or may come back. Without a list of

@@ -17,6 +17,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/bucket"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/xades"
@@ -50,6 +51,7 @@ type proxy struct {
 	signed      *signedDocuments
 	service     *signing.Service
 	hotFolder   *hotfolder.Engine // nil = not enabled
+	buckets     *bucket.Stores    // hot folders in object storage; nil = not enabled
 	api         *api.API
 	management  *management
 }

@@ -174,3 +174,16 @@ func TestDecodeSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestFoldersInBuckets accepts the URL of a folder in object storage.
+func TestFoldersInBuckets(t *testing.T) {
+	for folder, good := range map[string]bool{
+		"s3://invoices/in": true, "gs://invoices/in/": true, "azblob://invoices": true,
+		"s3:/invoices": false, "http://invoices/in": false, `s3://invoices/\u0001`: false,
+	} {
+		_, err := Decode([]byte(`{"a": {"secret": "s", "inputFolder": "` + folder + `"}}`))
+		if (err == nil) != good {
+			t.Errorf("inputFolder %s: %v, want accepted: %v", folder, err, good)
+		}
+	}
+}

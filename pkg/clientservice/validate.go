@@ -93,10 +93,11 @@ func validateFolder(id, field, folder string, m *mistakes) string {
 		return ""
 	case len(folder) > maxTextBytes:
 		m.add(id, field, "is longer than %d bytes", maxTextBytes)
-	case !strings.HasPrefix(folder, "/"):
-		m.add(id, field, "must begin with a slash; it is relative to the work folder")
 	case strings.ContainsFunc(folder, unicode.IsControl):
 		m.add(id, field, "contains a control character")
+	case inBucket(folder): // package bucket checks the rest
+	case !strings.HasPrefix(folder, "/"):
+		m.add(id, field, "must begin with a slash; it is relative to the work folder")
 	case strings.Contains(folder+"/", "/../"):
 		m.add(id, field, "must not leave the work folder (..)")
 	case path.Clean(folder) == "/":
@@ -105,4 +106,14 @@ func validateFolder(id, field, folder string, m *mistakes) string {
 		return path.Clean(folder)
 	}
 	return folder
+}
+
+// inBucket reports whether a folder is in object storage.
+func inBucket(folder string) bool {
+	for _, scheme := range []string{"s3://", "gs://", "azblob://"} {
+		if strings.HasPrefix(folder, scheme) {
+			return true
+		}
+	}
+	return false
 }

@@ -175,6 +175,17 @@ type HotFolder struct {
 	IncompleteAfter time.Duration
 	DoneSuffix      string   // empty = not used
 	Ignored         []string // patterns of names
+	Storage         ObjectStorage
+}
+
+// ObjectStorage says how hot folders in buckets are reached.
+type ObjectStorage struct {
+	Endpoint        string // empty = the public endpoint of the provider
+	Region          string // of S3
+	PathStyle       bool
+	CAFile          string // empty = as for all outgoing calls
+	CredentialsFile string // empty = the identity of the environment
+	Direct          bool   // without the HTTP proxy
 }
 
 // HotFolderTrigger says when runs start.

@@ -42,4 +42,23 @@ func declareHotFolder(d *declaration, c *Config) {
 		"A file is complete when a file with its name and this suffix exists, such as .done. The marker is removed.")
 	d.add("hot.folder.ignore", "PATTERN,...", patterns{&h.Ignored},
 		"Names of files that are never signed, with the wildcards * and ?.")
+	declareObjectStorage(d, &h.Storage)
+}
+
+func declareObjectStorage(d *declaration, s *ObjectStorage) {
+	d.add("hot.folder.storage.endpoint", "URL", text{&s.Endpoint},
+		"Store of hot folders in buckets (s3://, gs://, azblob://), such as https://minio.example.com:9000. Not set: the "+
+			"public endpoint of the provider.")
+	d.add("hot.folder.storage.region", "REGION", text{&s.Region},
+		"Region of S3 buckets. Not set: AWS_REGION, or us-east-1 with an endpoint.")
+	d.add("hot.folder.storage.path-style", "TRUE|FALSE", boolean{&s.PathStyle},
+		"TRUE puts the name of an S3 bucket into the path instead of the host name. Most stores with an endpoint of their "+
+			"own need it.")
+	d.add("hot.folder.storage.ca-file", "FILE", text{&s.CAFile},
+		"PEM bundle of authorities for the store, instead of --outbound.ca-file.")
+	d.add("hot.folder.storage.credentials-file", "FILE", text{&s.CredentialsFile},
+		"Credentials for buckets. S3: the form of ~/.aws/credentials. GCS: JSON of a service account. Azure: a connection "+
+			"string. Not set: variables of the environment, or the workload identity.")
+	d.add("hot.folder.storage.direct", "TRUE|FALSE", boolean{&s.Direct},
+		"TRUE calls the store without the HTTP proxy of other outgoing calls.")
 }

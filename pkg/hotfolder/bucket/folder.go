@@ -32,10 +32,14 @@ type shared struct {
 }
 
 // newFolder puts a Folder together.
-func newFolder(s store, p paths, ordinal int, log logr.Logger) *Folder {
+func newFolder(s store, p paths, ordinal int, hinted bool, log logr.Logger) *Folder {
+	var wake chan struct{}
+	if hinted {
+		wake = make(chan struct{}, 1)
+	}
 	common := &shared{store: s, paths: p, ordinal: ordinal, log: log, able: &ability{}}
 	return &Folder{
-		input:   input{shared: common, wake: make(chan struct{}, 1)},
+		input:   input{shared: common, wake: wake},
 		claims:  claims{common},
 		owners:  owners{common},
 		results: results{common},

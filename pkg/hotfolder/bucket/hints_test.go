@@ -47,7 +47,7 @@ func TestHints(t *testing.T) {
 			`"` + strings.Repeat("x", 300<<10) + `"`, 413, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			folder := newS3Folders("http://127.0.0.1:1", "client one/").folder(t, 0)
+			folder := hintedFolder(t)
 			handler := bucket.Hints(func() []*bucket.Folder { return []*bucket.Folder{folder} })
 			for range 2 { // a second hint does not block
 				request := httptest.NewRequest(http.MethodPost, "/notify", strings.NewReader(tt.body))
@@ -70,4 +70,20 @@ func TestHints(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hintedFolder is a folder that gets notifications.
+func hintedFolder(t *testing.T) *bucket.Folder {
+	t.Helper()
+	root := "s3://" + s3Bucket + "/client one/"
+	places, err := bucket.ParsePlaces(root+"in", root+"out", root+"backup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stores := newS3Folders("http://127.0.0.1:1", "").stores(t)
+	folder, err := stores.Folder(bucket.FolderConfig{Places: places, Hinted: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
 }

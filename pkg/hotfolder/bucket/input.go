@@ -83,7 +83,8 @@ func (in *input) Stat(ctx context.Context, name string) (hotfolder.Entry, error)
 	return entry(name, o), nil
 }
 
-// Wake implements hotfolder.Input. Notify sends the hints.
+// Wake implements hotfolder.Input. Notify sends the hints. Without notifications it returns nil, so
+// that the folder is polled.
 func (in *input) Wake() <-chan struct{} { return in.wake }
 
 // Notify tells the engine that the input folder may have changed.

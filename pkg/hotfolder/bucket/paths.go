@@ -24,7 +24,7 @@ const own = ".signstash"
 // paths makes the keys of one client service.
 type paths struct {
 	Places
-	flat bool // outputs have no sub-folder for each run
+	flat bool // outputs and backups have no sub-folder for each run
 }
 
 func (p paths) input(name string) string { return p.Input.Prefix + name }
@@ -52,15 +52,17 @@ func (p paths) delivery(id, claim string) string { return p.own("runs", id, "del
 
 func (p paths) giveBack(id, claim string) string { return p.own("runs", id, "return", claim) }
 
-// output returns the prefix of the results of a run.
-func (p paths) output(id string) string {
-	if p.flat {
-		return p.Output.Prefix
-	}
-	return p.Output.Prefix + id + "/"
-}
+// output and backup return the prefix of the results and of the originals of a run.
+func (p paths) output(id string) string { return p.ofRun(p.Output, id) }
 
-func (p paths) backup(id string) string { return p.Backup.Prefix + id + "/" }
+func (p paths) backup(id string) string { return p.ofRun(p.Backup, id) }
+
+func (p paths) ofRun(folder Place, id string) string {
+	if p.flat {
+		return folder.Prefix
+	}
+	return folder.Prefix + id + "/"
+}
 
 // maxKey is the length of the longest key that all stores allow.
 const maxKey = 1024

@@ -12,23 +12,23 @@ type Settings struct {
 	// Endpoint is the URL of a store with the interface of S3, GCS or Azure, such as
 	// https://minio.example.com:9000. It applies to all folders in object storage. Empty = the public
 	// endpoint.
-	Endpoint string `yaml:"endpoint"`
+	Endpoint string
 	// Region of an S3 bucket. Empty = AWS_REGION, or us-east-1 with an Endpoint.
-	Region string `yaml:"region"`
+	Region string
 	// PathStyle puts the name of an S3 bucket into the path instead of the host name. Most stores with
 	// an Endpoint need it.
-	PathStyle bool `yaml:"pathStyle"`
+	PathStyle bool
 	// CAFile is a PEM bundle that is trusted in addition to the system's authorities, instead of the
 	// bundle for other outgoing calls.
-	CAFile string `yaml:"caFile"`
+	CAFile string
 	// CredentialsFile holds the credentials. S3: a file in the form of ~/.aws/credentials, of which
 	// the section [default] is read. GCS: the JSON of a service account or of a workload identity.
 	// Azure: a connection string. For S3 it is read again every minute. Empty = the identity of the
 	// environment.
-	CredentialsFile string `yaml:"credentialsFile"`
+	CredentialsFile string
 	// Direct calls the store without the HTTP proxy that other outgoing calls use, for a store in the
 	// internal network.
-	Direct bool `yaml:"direct"`
+	Direct bool
 }
 
 // Validate returns all mistakes, joined.
