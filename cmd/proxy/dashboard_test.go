@@ -166,9 +166,9 @@ func metricUses(expr string) []metricUse {
 	return uses
 }
 
-// samplesOf returns the names of all samples with the values of their labels. They come from two
+// samplesOf returns the names of all samples with the values of their labels. They come from three
 // proxies: the remote side of one failed until the proxy gave up, and then the proxy signed
-// something; the other one changes to TLS.
+// something; the second one changes to TLS, and the third one has a hot folder.
 func samplesOf(t *testing.T) map[string]map[string]map[string]bool {
 	t.Helper()
 	remote := newRemoteSide(t, service.Options{})
@@ -199,7 +199,7 @@ func samplesOf(t *testing.T) map[string]map[string]map[string]bool {
 		}
 	}
 	there := map[string]map[string]map[string]bool{}
-	for _, management := range []string{p.Management, withTLS(t).Management} {
+	for _, management := range []string{p.Management, withTLS(t).Management, withHotFolder(t).Management} {
 		all, err := metricsOf(management)
 		if err != nil {
 			t.Fatal(err)

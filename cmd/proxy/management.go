@@ -17,6 +17,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/certreload"
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
 	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/status"
 )
@@ -40,6 +41,7 @@ type management struct {
 	credentials *credentials.Set
 	signed      *signedDocuments
 	service     *signing.Service
+	hotFolders  func() []hotfolder.Status
 	phase       *phase
 	drain       *drain
 	departure   *departure

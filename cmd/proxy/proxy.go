@@ -162,7 +162,7 @@ func (p *proxy) openManagement() {
 	p.management = &management{
 		cfg: p.cfg, log: p.log, registry: p.registry, certificate: p.certificate, instances: p.instances,
 		keys: p.keys, state: p.state, credentials: p.credentials, signed: p.signed, service: p.service, phase: &p.phase,
-		drain: p.stop.drain, departure: p.stop.departure, started: p.started,
+		drain: p.stop.drain, departure: p.stop.departure, started: p.started, hotFolders: p.hotFolderStatus,
 	}
 }
 

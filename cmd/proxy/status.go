@@ -26,6 +26,7 @@ func (m *management) snapshot(ctx context.Context) status.Snapshot {
 		OldestQueued: queue.OldestQueued, ShowReferences: m.cfg.Management.ShowReferences,
 	}
 	s.SignedDocuments = m.signed.list()
+	s.HotFolders = m.readHotFolders()
 	s.Credentials, s.MoreCredentials = m.credentials.Health(maxCredentials)
 	if endpoint.Host != "" {
 		s.Endpoint = endpoint.HostPort()

@@ -94,6 +94,15 @@ func (c *Config) setDefaults() {
 	}
 }
 
+// waitLimit returns how long a file waits in the input folder at most, if there is room for it. 0 =
+// there is no limit, because files below the threshold wait until there are enough.
+func (c *Config) waitLimit() time.Duration {
+	if !c.Immediate && c.MaxWait == 0 {
+		return 0
+	}
+	return max(c.MaxWait, c.IncompleteAfter)
+}
+
 func (c *Config) expected(ordinal int) bool { return c.Expected == nil || c.Expected(ordinal) }
 
 func (c *Config) refusal() error {

@@ -71,13 +71,17 @@ func (e *Engine) follow(ctx context.Context, services *clientservice.Services, r
 			delete(running, id)
 		}
 	}
+	for _, s := range e.Status() {
+		if c := services.Lookup(s.ClientService); c == nil || !hasFolders(c) {
+			e.metrics.end(s.ClientService)
+		}
+	}
 	for c := range services.All() {
 		switch {
 		case !hasFolders(c):
-			e.metrics.end(c.ID)
 		case faults[c.ID] != nil:
 			e.cfg.Log.Error(faults[c.ID], "hot folder is not used", "clientService", c.ID)
-			e.metrics.usable(c.ID, false)
+			e.metrics.usable(c.ID, faults[c.ID])
 		case running[c.ID] == nil:
 			running[c.ID] = e.start(ctx, c)
 		}
@@ -97,7 +101,10 @@ func (e *Engine) start(ctx context.Context, c *clientservice.ClientService) *act
 		runs: make(map[string]bool), news: make(chan struct{}, 1), back: make(map[string]bool),
 		slots: make(chan struct{}, e.cfg.MaxRuns),
 	}
-	e.metrics.begin(c.ID)
+	e.metrics.begin(c.ID, &e.cfg)
+	e.metrics.board.change(c.ID, func(s *Status) {
+		s.Input, s.Output, s.Backup = c.InputFolder, c.OutputFolder, c.BackupFolder
+	})
 	go func() {
 		defer close(a.ended)
 		f.work(ctx, c)
@@ -148,7 +155,7 @@ func (f *folder) work(ctx context.Context, c *clientservice.ClientService) {
 
 // report logs a fault of the folders once, and its end.
 func (f *folder) report(err error) {
-	f.metrics.usable(f.client, err == nil)
+	f.metrics.usable(f.client, err)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,8 @@ type harness struct {
 	cfg      hotfolder.Config
 	wrap     func(hotfolder.Storage) hotfolder.Storage // nil = as it is
 	registry *prometheus.Registry
+	engine   *hotfolder.Engine
+	services atomic.Pointer[clientservice.Services] // in force
 	stop     func()
 	seen     map[string]string // outputs that a consumer has removed
 	seenMany bool              // one was seen twice
@@ -77,7 +80,8 @@ func (h *harness) start() {
 	if err != nil {
 		h.Fatal(err)
 	}
-	cfg.Clients = func() *clientservice.Services { return services }
+	h.services.Store(services)
+	cfg.Clients = h.services.Load
 	cfg.Open = func(c *clientservice.ClientService) (hotfolder.Storage, error) {
 		s, err := directory.Open(directory.Config{Work: h.work, Input: c.InputFolder, Output: c.OutputFolder,
 			Backup: c.BackupFolder, Ordinal: cfg.Ordinal, Poll: true, Log: logr.Discard()})
@@ -90,6 +94,7 @@ func (h *harness) start() {
 	if err != nil {
 		h.Fatal(err)
 	}
+	h.engine = engine
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- engine.Run(ctx) }()

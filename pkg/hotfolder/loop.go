@@ -104,7 +104,6 @@ func (f *folder) scan(ctx context.Context, now time.Time) time.Time {
 	f.report(nil)
 	after := time.Now()
 	ready, _ := f.window.complete(after)
-	f.metrics.listed(f.client, f.window.counts, len(f.window.files)-len(ready), after)
 	pause := f.cfg.Scan
 	if pause == 0 {
 		pause = 5 * time.Second
@@ -112,7 +111,9 @@ func (f *folder) scan(ctx context.Context, now time.Time) time.Time {
 			pause = time.Minute
 		}
 	}
-	return after.Add(max(pause, 10*after.Sub(now)))
+	pause = max(pause, 10*after.Sub(now))
+	f.metrics.listed(f.client, f.window, len(f.window.files)-len(ready), after, pause)
+	return after.Add(pause)
 }
 
 // count decides at a tick whether the files are enough for runs.
@@ -271,7 +272,7 @@ func (f *folder) begin(ctx context.Context, group []*candidate, orphans []Entry)
 	var missing error // why not all companions are claimed; the run claims them then
 	claimed, err := f.claimed(ctx, entries, f.storage.Claim(ctx, run, entries))
 	if claimed > 0 {
-		f.metrics.runs.WithLabelValues(f.client).Inc()
+		f.metrics.started(f.client, time.Now())
 		missing = firstOf(f.storage.Claim(ctx, run, companions))
 		f.log.Info("run started", "run", run.ID, "files", claimed)
 	}

@@ -86,14 +86,14 @@ func (f *folder) start(ctx context.Context, run Run, final map[string]bool, uncl
 			f.runs[run.ID] = err != nil
 		},
 	}
-	f.metrics.inFlight.WithLabelValues(f.client).Set(float64(len(f.runs)))
+	f.metrics.working(f.client, len(f.runs))
 	f.running.Go(func() {
 		f.slots <- struct{}{} // many runs may be left from an earlier process
 		r.process(ctx)
 		<-f.slots
 		f.mu.Lock()
 		delete(f.runs, run.ID)
-		f.metrics.inFlight.WithLabelValues(f.client).Set(float64(len(f.runs)))
+		f.metrics.working(f.client, len(f.runs))
 		f.mu.Unlock()
 		f.tell()
 	})

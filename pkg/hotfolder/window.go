@@ -125,6 +125,14 @@ func (c *candidate) seen(e Entry, now time.Time) *candidate {
 	return c
 }
 
+// longestWait returns how long the file has been seen that was seen first.
+func (w *window) longestWait(now time.Time) (longest time.Duration) {
+	for _, c := range w.files {
+		longest = max(longest, now.Sub(c.first))
+	}
+	return longest
+}
+
 // ignored reports whether no file with that name is signed.
 func (w *window) ignored(name string) bool {
 	for _, pattern := range w.cfg.Ignored {

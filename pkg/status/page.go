@@ -37,6 +37,8 @@ type Snapshot struct {
 	StoredOperations                                   int64
 	StoredBytes, UploadBytes, MetadataBytes, FreeBytes int64
 
+	HotFolders []HotFolder // empty = not enabled, or no client service has one
+
 	Recent []Operation // newest first
 	// ShowReferences says whether the page shows external references, which may be invoice numbers.
 	ShowReferences bool
@@ -54,6 +56,24 @@ type Certificate struct {
 type Count struct {
 	Name  string
 	Value int64
+}
+
+// HotFolder is what this instance knows of the hot folder of one client service.
+type HotFolder struct {
+	ClientService         string
+	Input, Output, Backup string
+
+	LastScan            time.Time // zero = the input folder was not listed yet
+	Waiting, Incomplete int       // files in the input folder; files of these that are not complete
+	Irregular           int       // folders, links and devices in the input folder
+	OldestWait          time.Duration
+
+	Runs    int       // runs that this instance works on
+	LastRun time.Time // zero = never
+
+	Unusable    bool
+	LastFault   string // empty = never
+	LastFaultAt time.Time
 }
 
 // Operation is one of the most recent operations.

@@ -40,6 +40,13 @@ func snapshot() status.Snapshot {
 		Signatures:      []status.Count{{Name: "returned", Value: 99}},
 		SignedDocuments: []status.Count{{Name: "XAdES", Value: 77}},
 		FreeBytes:       5 << 30,
+		HotFolders: []status.HotFolder{
+			{
+				ClientService: "alice", Input: "/alice/in", Output: "/alice/out", Backup: "/alice/backup",
+				LastScan: now.Add(-3 * time.Second), Waiting: 1234, Incomplete: 56, OldestWait: 13 * time.Minute, Runs: 3,
+			},
+			{ClientService: "bob", Unusable: true, LastFault: "no <folder>", LastFaultAt: now.Add(-2 * time.Hour)},
+		},
 		Recent: []status.Operation{
 			{
 				ID:            4711,
@@ -67,7 +74,8 @@ func TestRender(t *testing.T) {
 		">100<", `"n bad">3<`, `"n warn">20<`, "1 min ago: unknown", "<dt>Documents waiting</dt><dd>7</dd>", "42 s",
 		"<dt>returned</dt><dd>99</dd>", "<dt>XAdES</dt><dd>77</dd>", "5.0 GiB",
 		`class="bad">cannot be read: provider-credentials: &lt;the service&gt; says no`, "not read yet", "25 %",
-		"&lt;script&gt;",
+		"&lt;script&gt;", "<td>/alice/in<br>/alice/out<br>/alice/backup</td>", `"n">1234<`, `"n">56<`, "13 min", "3 s ago",
+		`class="bad">2 h 0 min ago: no &lt;folder&gt;`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
