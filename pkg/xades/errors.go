@@ -28,6 +28,7 @@ var reasonKinds = map[xmlc14n.Reason]signing.Kind{
 	xmlc14n.Version:           signing.KindUnsupported,
 	xmlc14n.UnknownEncoding:   signing.KindUnsupported,
 	xmlc14n.RelativeNamespace: signing.KindUnsupported,
+	xmlc14n.NamespaceSyntax:   signing.KindUnsupported,
 	xmlc14n.TooDeep:           signing.KindTooComplex,
 	xmlc14n.TagTooLong:        signing.KindTooComplex,
 	xmlc14n.TooManyAttributes: signing.KindTooComplex,

@@ -28,6 +28,7 @@ func TestRefused(t *testing.T) {
 		"cut off":           {"<a><b>", nothing, signing.KindDamaged, "too early"},
 		"wrong encoding":    {"<a>\xe4</a>", nothing, signing.KindDamaged, "encoding"},
 		"undeclared prefix": {"<p:a/>", nothing, signing.KindDamaged, "prefix"},
+		"URI with a blank":  {"<a xmlns='urn:b '/>", nothing, signing.KindUnsupported, "not a valid URI"},
 		"relative URI":      {"<a xmlns='b'/>", nothing, signing.KindUnsupported, "relative"},
 		"Id twice":          {"<a Id='x'><b ID='x'/></a>", nothing, signing.KindDamaged, "byte 10: the Id"},
 		"second attribute":  {"<a Id='x'><b Id='y' xml:id='x'/></a>", nothing, signing.KindDamaged, "the Id"},

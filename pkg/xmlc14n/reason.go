@@ -17,6 +17,7 @@ const (
 	UndeclaredPrefix   Reason = "undeclared-prefix"
 	DuplicateAttribute Reason = "duplicate-attribute"
 	RelativeNamespace  Reason = "relative-namespace"
+	NamespaceSyntax    Reason = "namespace-syntax"
 	ReservedNamespace  Reason = "reserved-namespace"
 	EmptyNamespace     Reason = "empty-namespace"
 	QualifiedName      Reason = "qualified-name"
@@ -47,6 +48,7 @@ var reasonTexts = map[Reason]string{
 	UndeclaredPrefix:   "a namespace prefix is not declared",
 	DuplicateAttribute: "an element has an attribute twice",
 	RelativeNamespace:  "a namespace name is a relative URI",
+	NamespaceSyntax:    "a namespace name is not a valid URI",
 	ReservedNamespace:  "a reserved prefix or namespace name is declared",
 	EmptyNamespace:     "a prefix is declared with an empty namespace name",
 	QualifiedName:      "a name has a colon in the wrong place",

@@ -225,23 +225,8 @@ func declarable(name, uri []byte) Reason {
 		return EmptyNamespace
 	case !hasScheme(uri):
 		return RelativeNamespace
+	case !isURI(uri):
+		return NamespaceSyntax
 	}
 	return ""
-}
-
-// hasScheme says whether a URI starts with a scheme (RFC 3986 3.1), that is, whether it is not
-// relative.
-func hasScheme(uri []byte) bool {
-	for i, c := range uri {
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		switch {
-		case c == ':':
-			return i > 0
-		case letter:
-		case i > 0 && (c >= '0' && c <= '9' || c == '+' || c == '-' || c == '.'):
-		default:
-			return false
-		}
-	}
-	return false
 }
