@@ -124,7 +124,7 @@ var badDocuments = []badRequest{
 	{"a contentType that is not a media type", edit(`application/pdf`, `pdf;;;`),
 		invalid, "documents[0].documentRequest.contentType"},
 	{"a contentType that does not fit", edit(`application/pdf`, `text/xml`),
-		invalid, "documents[0].documentRequest.contentType: does not fit signatureType PAdES"},
+		invalid, `documentRequest.contentType: must be application/pdf with signatureType PAdES, not "text/xml"`},
 	{"no content", edit(`,`+contentJSON, ``), malformed, "documents[0].documentRequest.base64Content is missing"},
 	{"content null", edit(contentJSON, `"base64Content":null`),
 		malformed, "documents[0].documentRequest.base64Content is missing"},

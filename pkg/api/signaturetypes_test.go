@@ -24,8 +24,10 @@ func TestOtherSignatureTypes(t *testing.T) {
 			`"signatureTransform":"XPATH","canonicalTransform":"EXCLUSIVE"}`), ""},
 		{"application/pdf", `"signatureType":"CAdES"`, ""},
 		{"application/octet-stream", `"signatureType":"CAdES"`, ""},
-		{"application/pdf", `"signatureType":"XAdES"`, "documentRequest.contentType: does not fit signatureType XAdES"},
-		{"image/png", `"signatureType":"XAdES"`, "documentRequest.contentType"},
+		{"application/pdf", `"signatureType":"XAdES"`, `documentRequest.contentType: must be text/xml or application/xml ` +
+			`with signatureType XAdES, not "application/pdf"`},
+		{"image/svg+xml", `"signatureType":"XAdES"`, `documentRequest.contentType: must be text/xml or application/xml ` +
+			`with signatureType XAdES, not "image/svg+xml"`},
 		{"text/xml", xades(`"advancedSignatureInfo":{"signatureTransform":"X"}`),
 			"advancedSignatureInfo.signatureTransform"},
 		{"text/xml", xades(`"advancedSignatureInfo":{"canonicalTransform":"X"}`),
@@ -52,7 +54,8 @@ func TestOtherSignatureTypes(t *testing.T) {
 		{"application/pdf", pades(`"packaging":"DETACHED"`), "signatureInfo: packaging is only for signatureType CAdES"},
 		{"application/pdf", pades(`"existing":"WRAP"`), "signatureInfo: existing is only for signatureType CAdES"},
 		{"application/pdf", pades(`"profile":"baseline"`), "signatureInfo: profile is only for signatureType XAdES"},
-		{"text/xml", `"signatureType":"PAdES"`, "documentRequest.contentType: does not fit signatureType PAdES"},
+		{"text/xml", `"signatureType":"PAdES"`, `documentRequest.contentType: must be application/pdf ` +
+			`with signatureType PAdES, not "text/xml"`},
 		{"application/pdf", pades(`"advancedSignatureInfo":{"signatureTransform":"IGNORED"}`), ""},
 	}
 	for i, tt := range tests {

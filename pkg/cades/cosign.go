@@ -25,6 +25,9 @@ func readExisting(ctx context.Context, file signing.Sized) (*message, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case len(m.signed.Signers) == 0:
+		return nil, signing.Errorf(signing.KindUnsupported,
+			"the file has no signature, so there is nothing to co-sign. It may be a list of certificates")
 	case !m.attached:
 		return nil, signing.Errorf(signing.KindUnsupported,
 			"the file is a detached signature. It cannot be co-signed, because it does not contain what would be signed")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,6 +192,7 @@ func TestCosignRefuse(t *testing.T) {
 	}
 	oneMore := fileOf(pki(), nil, make([]byte, maxTextContent+1), crowd[0])
 	large := []byte(base64.StdEncoding.EncodeToString(oneMore)) // in one line, because lines would cost seconds
+	mail := []byte("MIME-Version: 1.0\nContent-Type: application/pkcs7-mime\n\nMIIB")
 	token := must(pki().Timestamp(t.Context(), make([]byte, 32), pki().Credential.Hash))
 	for name, c := range map[string]struct {
 		file []byte
@@ -199,6 +201,8 @@ func TestCosignRefuse(t *testing.T) {
 		"no .p7m":        {sample, signing.KindNotDocument},
 		"cut off":        {signed[:len(signed)-1], signing.KindDamaged},
 		"bytes follow":   {append(bytes.Clone(signed), 'x'), signing.KindDamaged},
+		"no signature":   {fileOf(pki(), nil, sample), signing.KindUnsupported},
+		"mail":           {mail, signing.KindNotDocument},
 		"altered":        {altered, signing.KindBroken},
 		"detached":       {want{packaging: signing.Detached}.mustSign(t, sample), signing.KindUnsupported},
 		"timestamp":      {token, signing.KindUnsupported},
@@ -209,6 +213,21 @@ func TestCosignRefuse(t *testing.T) {
 		w := want{existing: signing.Cosign, time: at}
 		if _, err := w.sign(t, c.file); err == nil || signing.KindOf(err) != c.kind {
 			t.Errorf("%s: error = %v, want %s", name, err, c.kind)
+		}
+	}
+}
+
+// TestCosignRefuseReason: the reason does not mislead.
+func TestCosignRefuseReason(t *testing.T) {
+	for reason, file := range map[string]string{
+		"has no signature":     string(fileOf(pki(), nil, sample)),
+		"is a mail (S/MIME)":   "Content-Type: application/pkcs7-mime\r\n\r\nMIIB",
+		"it is not base64":     "MIIB: no base64, in a text that is long enough",
+		"starts with the byte": "mail",
+	} {
+		_, err := want{existing: signing.Cosign}.sign(t, []byte(file))
+		if err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("error = %v, want %q", err, reason)
 		}
 	}
 }

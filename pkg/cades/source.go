@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
@@ -55,6 +56,8 @@ func openSource(ctx context.Context, file signing.Sized) (*source, error) {
 	switch {
 	case len(start) == 0:
 		return nil, notCMS("it is empty")
+	case isMail(start):
+		return nil, notCMS("it is a mail (S/MIME). Take the .p7m or .p7s file out of it")
 	case start[0] == 'M':
 		s.text = Base64
 	case start[0] == '-':
@@ -64,6 +67,16 @@ func openSource(ctx context.Context, file signing.Sized) (*source, error) {
 	}
 	s.reset()
 	return s, nil
+}
+
+// isMail says whether a file starts with a header of a mail, as openssl writes it by default.
+func isMail(start []byte) bool {
+	for _, name := range []string{"MIME-Version:", "Content-Type:"} {
+		if len(start) >= len(name) && strings.EqualFold(string(start[:len(name)]), name) {
+			return true
+		}
+	}
+	return false
 }
 
 func isBlank(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }

@@ -21,8 +21,8 @@ func hasScheme(uri []byte) bool {
 
 // isURI says whether a namespace name that has a scheme is a URI (RFC 3986). The JDK canonicalizes
 // documents with other names, but libxml2 does not, so a receiver that uses xmlsec1 could not
-// verify their signatures. Two forms that RFC 3986 allows are not accepted: an empty port, because libxml2
-// does not read it, and IP addresses in brackets, because namespace names have none.
+// verify their signatures. Two forms that RFC 3986 allows are not accepted: an empty port, because
+// libxml2 does not read it, and IP addresses in brackets, because namespace names have none.
 func isURI(uri []byte) bool {
 	for i := 0; i < len(uri); i++ {
 		switch c := uri[i]; {

@@ -132,11 +132,12 @@ func (v *validator) signatureType(d *document, at string) (signing.SignatureType
 	}
 	isPDF, isXML := media == "application/pdf", media == "text/xml" || media == "application/xml"
 	switch {
-	case typ != signing.CAdES && !isPDF && !isXML:
+	case typ == signing.PAdES && !isPDF:
 		return "", invalid(at+"documentRequest.contentType",
-			"must be application/pdf, text/xml or application/xml with signatureType %s", typ)
-	case typ == signing.PAdES && !isPDF, typ == signing.XAdES && !isXML:
-		return "", invalid(at+"documentRequest.contentType", "does not fit signatureType %s", typ)
+			"must be application/pdf with signatureType PAdES, not %q", media)
+	case typ == signing.XAdES && !isXML:
+		return "", invalid(at+"documentRequest.contentType",
+			"must be text/xml or application/xml with signatureType XAdES, not %q", media)
 	}
 	return typ, nil
 }
