@@ -69,6 +69,13 @@ func TestIrregular(t *testing.T) {
 	}
 	want := map[string]string{"link.pdf": "symbolic link", "dangling.pdf": "symbolic link", "pipe.pdf": "named pipe",
 		"folder.pdf": "folder"}
+	null := int(unix.Mkdev(1, 3))
+	if err := unix.Mknod(f.path("in", "null.pdf"), unix.S_IFCHR|0o600, null); err == nil { // needs a right
+		want["null.pdf"] = "device"
+	}
+	if err := unix.Mknod(f.path("in", "socket.pdf"), unix.S_IFSOCK|0o600, 0); err == nil {
+		want["socket.pdf"] = "socket"
+	}
 	for name, kind := range want {
 		e := entry(t, s, name)
 		if e.Irregular != kind {
@@ -115,6 +122,26 @@ func TestOutside(t *testing.T) {
 	}
 	if list, err := os.ReadDir(outside); err != nil || len(list) != 0 {
 		t.Errorf("the folder outside has %v, %v", list, err)
+	}
+}
+
+// TestSameFolder refuses folders that are the same or inside each other because of a symbolic link.
+func TestSameFolder(t *testing.T) {
+	f := newFolders(t, true)
+	if err := errors.Join(os.Mkdir(f.path("in/deep"), 0o700), os.Symlink("in", f.path("same")),
+		os.Symlink("in/deep", f.path("inside"))); err != nil {
+		t.Fatal(err)
+	}
+	for output, want := range map[string]string{"/in": "same", "/same": "same", "/inside": "inside", "/in/deep": "inside"} {
+		cfg := f.config(0)
+		cfg.Output = output
+		s, err := directory.Open(cfg)
+		if err == nil {
+			_ = s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open with the output folder %s = %v, want an error with %q", output, err, want)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/directory"
 )
 
 // mount mounts a small file system in memory at a folder. The test is skipped without the right to
@@ -112,5 +113,43 @@ func TestUnmounted(t *testing.T) {
 	}
 	if list, err := os.ReadDir(f.path("in")); err != nil || len(list) != 0 {
 		t.Errorf("the folder below has %v, %v", list, err)
+	}
+}
+
+// TestBusyFile leaves a file alone that the file system calls busy, and claims it later. A mount on
+// the file makes it busy.
+func TestBusyFile(t *testing.T) {
+	f := newFolders(t, true)
+	s := f.Open(t, 0)
+	f.Put(t, "a.pdf", "x")
+	at := f.path("in/a.pdf")
+	if err := unix.Mount(at, at, "", unix.MS_BIND, ""); err != nil {
+		t.Skipf("mount: %v", err)
+	}
+	e := entry(t, s, "a.pdf")
+	err := s.Claim(t.Context(), run, []hotfolder.Entry{e})[0]
+	if uerr := unix.Unmount(at, unix.MNT_DETACH); uerr != nil {
+		t.Fatal(uerr)
+	}
+	if !errors.Is(err, hotfolder.ErrInUse) || !errors.Is(err, unix.EBUSY) {
+		t.Errorf("Claim of a busy file = %v, want ErrInUse", err)
+	}
+	if err := errors.Join(s.Claim(t.Context(), run, []hotfolder.Entry{entry(t, s, "a.pdf")})...); err != nil {
+		t.Errorf("Claim afterwards = %v", err)
+	}
+}
+
+// TestReadOnlyInput refuses an input folder from which no file can be claimed.
+func TestReadOnlyInput(t *testing.T) {
+	f := newFolders(t, true)
+	mount(t, f.path("in"), "")
+	if err := unix.Mount("", f.path("in"), "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Skip(err)
+	}
+	if s, err := directory.Open(f.config(0)); !errors.Is(err, unix.EROFS) {
+		if err == nil {
+			_ = s.Close()
+		}
+		t.Errorf("Open = %v, want EROFS", err)
 	}
 }

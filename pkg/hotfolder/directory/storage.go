@@ -52,6 +52,9 @@ func Open(cfg Config) (hotfolder.Storage, error) {
 			return nil, fmt.Errorf("folder %s: %w", name, err)
 		}
 	}
+	if err := p.distinct(); err != nil {
+		return nil, err
+	}
 	p.inputDevice = devices[0]
 	s := &Storage{claims: claims{p}, owners: owners{p}, results: results{p}, checks: checks{p}}
 	var err error
