@@ -82,15 +82,11 @@ func (r results) besides(to *shelf, name string, content []byte) error {
 			return nil
 		}
 	}
-	own, err := r.openOwn(r.cfg.Backup, folderMode, to.run)
+	own, temp, err := r.writeOwn(r.cfg.Backup, to.run, bytes.NewReader(content), r.cfg.Mode, r.cfg.Group)
 	if err != nil {
 		return err
 	}
 	defer own.close()
-	temp, err := r.write(own, bytes.NewReader(content), r.cfg.Mode, r.cfg.Group)
-	if err != nil {
-		return err
-	}
 	return to.add(own, temp, name)
 }
 
@@ -98,11 +94,6 @@ func (r results) besides(to *shelf, name string, content []byte) error {
 // digest of the claim's name, so that a copy that an earlier call completed is not made again. A
 // crash after the copy was moved to its place leads to a second copy under another name.
 func (r results) copyTo(from *dir, to *shelf, c hotfolder.Claim) error {
-	own, err := r.openOwn(r.cfg.Backup, folderMode, to.run)
-	if err != nil {
-		return err
-	}
-	defer own.close()
 	if copied, err := r.copiedBefore(from, to, c); copied || err != nil {
 		return err
 	}
@@ -115,10 +106,11 @@ func (r results) copyTo(from *dir, to *shelf, c hotfolder.Claim) error {
 	if err != nil {
 		return err
 	}
-	temp, err := r.write(own, f, info.Mode().Perm(), 0)
+	own, temp, err := r.writeOwn(r.cfg.Backup, to.run, f, info.Mode().Perm(), 0)
 	if err != nil {
 		return err
 	}
+	defer own.close()
 	at := unix.NsecToTimespec(c.Modified.UnixNano())
 	times := []unix.Timespec{at, at}
 	_ = again(func() error { return unix.UtimesNanoAt(own.fd(), temp, times, unix.AT_SYMLINK_NOFOLLOW) })

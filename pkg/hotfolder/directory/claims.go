@@ -311,7 +311,7 @@ func removeTree(d *dir, name string) error {
 		}
 		return fault == nil
 	})
-	if err = errors.Join(err, fault); err != nil {
+	if err = errors.Join(ignoreMissing(err), fault); err != nil {
 		return err
 	}
 	return ignoreMissing(d.removeFolder(name))

@@ -5,6 +5,7 @@ package directory_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -265,8 +266,9 @@ func TestPutBackIsNotWhole(t *testing.T) {
 	}
 }
 
-// TestConsumerRemovesSubfolder delivers into a sub-folder that consumers remove all the time.
-func TestConsumerRemovesSubfolder(t *testing.T) {
+// TestConsumerRemovesEmptyFolders delivers while consumers remove all empty folders all the time:
+// the sub-folder of the run, and also our own folders.
+func TestConsumerRemovesEmptyFolders(t *testing.T) {
 	f := newFolders(t, true)
 	s := f.Open(t, 0)
 	ctx, stop := context.WithCancel(t.Context())
@@ -274,19 +276,28 @@ func TestConsumerRemovesSubfolder(t *testing.T) {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			_ = os.Remove(f.path("out", run.ID)) // fails unless it is empty
+			_ = filepath.WalkDir(f.work, func(path string, e fs.DirEntry, _ error) error {
+				if strings.HasPrefix(path, f.path("out")+"/") || strings.HasPrefix(path, f.path("backup")+"/") {
+					_ = unix.Rmdir(path) // fails unless it is an empty folder
+				}
+				return nil
+			})
 		}
 	}()
 	defer func() { stop(); <-done }()
 	for i := range 50 {
-		c := claim(t, f, s, strings.Repeat("a", i+1))
+		c := claim(t, f, s, strings.Repeat("a", 5*i+1))
 		if err := s.Stage(t.Context(), c, 0, c.Name, strings.NewReader("signed")); err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(s.Deliver(t.Context(), run, []hotfolder.Claim{c})...); err != nil {
+		if err := errors.Join(append(s.Deliver(t.Context(), run, []hotfolder.Claim{c}), s.Backup(t.Context(), run,
+			[]hotfolder.BackupFile{{Claim: c, Beside: map[string][]byte{c.Name + ".t": []byte("text")}}})...)...); err != nil {
 			t.Fatal(err)
 		}
 		f.RemoveOutput(t, run.ID+"/"+c.Name) // fails if it was not delivered
+	}
+	if err := s.Release(t.Context(), run); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -71,7 +71,7 @@ func (p *places) write(d *dir, content io.Reader, mode os.FileMode, group int) (
 	temp = hex.EncodeToString(random[:]) + ".tmp"
 	f, err := d.open(temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
-		return "", err
+		return "", missingIs(err, errRemoved)
 	}
 	defer func() {
 		err = errors.Join(err, f.Close())
@@ -96,6 +96,30 @@ func (p *places) write(d *dir, content io.Reader, mode os.FileMode, group int) (
 	return temp, f.Sync()
 }
 
+// errRemoved says that somebody removed one of our own folders while it was empty. Consumers do that
+// when they remove all empty folders.
+var errRemoved = errors.New("folder was removed")
+
+// writeOwn is write for a folder below the own folder of name, which it makes again if somebody
+// removes it. The caller closes the folder.
+func (p *places) writeOwn(name, run string, content io.Reader, mode os.FileMode, group int) (
+	d *dir, temp string, err error,
+) {
+	for range maxAttempts {
+		if d, err = p.openOwn(name, folderMode, run); err != nil {
+			return nil, "", err
+		}
+		if temp, err = p.write(d, content, mode, group); err == nil {
+			return d, temp, nil
+		}
+		d.close()
+		if !errors.Is(err, errRemoved) { // content was not read
+			break
+		}
+	}
+	return nil, "", err
+}
+
 // Stage implements hotfolder.Results.
 func (r results) Stage(_ context.Context, c hotfolder.Claim, index int, name string, content io.Reader) error {
 	run, err := r.openRun(c.Run)
@@ -103,15 +127,11 @@ func (r results) Stage(_ context.Context, c hotfolder.Claim, index int, name str
 		return err
 	}
 	run.close()
-	d, err := r.openOwn(r.cfg.Output, folderMode, c.ID)
+	d, temp, err := r.writeOwn(r.cfg.Output, c.ID, content, r.cfg.Mode, r.cfg.Group)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	temp, err := r.write(d, content, r.cfg.Mode, r.cfg.Group)
-	if err != nil {
-		return err
-	}
 	to := stagedName{marker: r.cfg.Ordinal, index: index, claim: claimDigest(c.Name), name: name}
 	old, err := r.staged.earlier(c.ID, d, to)
 	if err == nil && old != "" {
@@ -131,6 +151,17 @@ func placeStaged(d *dir, temp string, to stagedName) error {
 	if at := to.String(); at != to.prefix() {
 		return d.replace(temp, d, at)
 	}
+	for range maxAttempts {
+		err := placeInside(d, temp, to)
+		if !errors.Is(err, os.ErrNotExist) || !d.exists(temp) {
+			return err
+		}
+	}
+	return errRemoved
+}
+
+// placeInside moves a temporary file into the folder of a staged file with a long name.
+func placeInside(d *dir, temp string, to stagedName) error {
 	if err := d.make(to.prefix(), folderMode); err != nil {
 		return err
 	}
@@ -167,7 +198,7 @@ func (r results) Deliver(_ context.Context, run hotfolder.Run, claims []hotfolde
 	}
 	markers, errs := r.mark(at, claims)
 	staged, err := stagedOf(staging)
-	if err != nil {
+	if ignoreMissing(err) != nil { // nothing is staged in a folder that somebody could remove
 		return repeat(err, len(claims))
 	}
 	out := &shelf{places: r.places, folder: r.cfg.Output, run: run.ID}

@@ -157,8 +157,9 @@ func (p *places) openInput() (*dir, error) {
 
 var errUnmounted = errors.New("the volume is not mounted")
 
-// openOwn opens a folder below the own folder of name. If perm is not 0, missing folders are made.
-func (p *places) openOwn(name string, perm os.FileMode, elements ...string) (*dir, error) {
+// openOwn opens a folder below the own folder of name. If perm is not 0, missing folders are made,
+// also when somebody who removes empty folders removes them at that moment.
+func (p *places) openOwn(name string, perm os.FileMode, elements ...string) (own *dir, err error) {
 	open := p.open
 	if name == p.cfg.Input {
 		open = func(string) (*dir, error) { return p.openInput() }
@@ -167,21 +168,35 @@ func (p *places) openOwn(name string, perm os.FileMode, elements ...string) (*di
 	if err != nil {
 		return nil, err
 	}
-	for _, element := range append([]string{ownFolder}, elements...) {
-		if perm != 0 {
-			if err := d.make(element, perm); err != nil {
-				d.close()
-				return nil, err
-			}
+	defer d.close()
+	for range maxAttempts {
+		own, err = d.descend(perm, append([]string{ownFolder}, elements...))
+		if perm == 0 || !errors.Is(err, os.ErrNotExist) {
+			break
 		}
-		next, err := d.sub(element)
-		d.close()
+	}
+	return own, err
+}
+
+// descend opens a folder some levels below d. If perm is not 0, it makes missing folders.
+func (d *dir) descend(perm os.FileMode, elements []string) (*dir, error) {
+	at, err := d.sub(".")
+	for _, element := range elements {
 		if err != nil {
 			return nil, err
 		}
-		d = next
+		if perm != 0 {
+			if err := at.make(element, perm); err != nil {
+				at.close()
+				return nil, err
+			}
+		}
+		var next *dir
+		next, err = at.sub(element)
+		at.close()
+		at = next
 	}
-	return d, nil
+	return at, err
 }
 
 // openRun opens the folder of a run of this instance. ErrLost if it is not there.
