@@ -104,6 +104,11 @@ var cases = []struct {
 	{name: "load-many", measure: (*bench).many},
 	{name: "million", measure: (*bench).million, named: true},
 	{name: "million-paper", measure: (*bench).paper, named: true},
+	{name: "hotfolder-200k", measure: (*bench).hotFolder},
+	{name: "hotfolder-small", measure: func(b *bench, ctx context.Context) error { return b.hotSmall(ctx, hotFew) }},
+	{name: "hotfolder-many", measure: func(b *bench, ctx context.Context) error { return b.hotSmall(ctx, 10*hotFew) }, named: true},
+	{name: "hotfolder-million", measure: func(b *bench, ctx context.Context) error { return b.hotSmall(ctx, hotMany) },
+		named: true},
 }
 
 func names() string {
