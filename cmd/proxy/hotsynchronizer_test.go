@@ -73,8 +73,8 @@ type synchronizer struct {
 	pair   *hotPair
 	folder string // output
 
-	mu    sync.Mutex
-	seen  map[string]int
+	mu     sync.Mutex
+	seen   map[string]int
 	opened int // files that the second reader could open
 }
 
