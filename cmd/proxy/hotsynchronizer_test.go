@@ -16,13 +16,14 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
-// hotShort is the duration of TestHotFolderSynchronizer in `make test`. SOAK_TIME sets a longer one.
+// hotShort is the duration of TestHotFolderSynchronizer in `make test`. SOAK_TIME sets a longer
+// one.
 const hotShort = 3 * time.Second
 
-// TestHotFolderSynchronizer does what a synchronizer between a bucket and the folders does: it drops
-// files, takes each output at once, and then removes empty sub-folders. A reader opens everything
-// that it sees meanwhile. Each file is delivered once and whole, and the proxies log nothing above
-// INFO.
+// TestHotFolderSynchronizer does what a synchronizer between a bucket and the folders does: it
+// drops files, takes each output at once, and then removes empty sub-folders. A reader opens
+// everything that it sees meanwhile. Each file is delivered once and whole, and the proxies log
+// nothing above INFO.
 func TestHotFolderSynchronizer(t *testing.T) {
 	t.Parallel()
 	d := hotShort

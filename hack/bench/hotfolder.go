@@ -127,16 +127,16 @@ func (b *bench) smallFiles(ctx context.Context, files, stop int) (took hotTaken,
 	if err != nil {
 		return took, err
 	}
-	fmt.Printf("%d of %d files of 1 KB in a hot folder   first output after %s, %s and CPU %s a file\n", took.signed, files,
-		ms(took.first), ms(took.each(took.wall)), ms(took.each(took.cpu)))
+	fmt.Printf("%d of %d files of 1 KB in a hot folder   first output after %s, %s and CPU %s a file\n",
+		took.signed, files, ms(took.first), ms(took.each(took.wall)), ms(took.each(took.cpu)))
 	what := fmt.Sprintf("hot folder, %d files", files)
 	b.goals.rss(what, took.peakRSS, hotRSS)
 	b.goals.atMost(what+": first output after the first claim", took.first.Seconds(), hotFirst.Seconds(), " s")
 	return took, nil
 }
 
-// hotTaken is what a proxy took for the files of a hot folder. Times begin with the first claim, and
-// the CPU time begins when the proxy is ready.
+// hotTaken is what a proxy took for the files of a hot folder. Times begin with the first claim,
+// and the CPU time begins when the proxy is ready.
 type hotTaken struct {
 	signed             int
 	first, wall, cpu   time.Duration // first is the time of the first output
@@ -190,7 +190,8 @@ func (h hotWork) sign(ctx context.Context, binary string, count int, watch bool,
 		state := watchState(h.state)
 		defer func() { took.peakState = state.stop() }()
 	}
-	if err := h.wait(ctx, p, func() (bool, error) { return hasRun(filepath.Join(h.input(), ".signstash", "0")) }); err != nil {
+	claims := filepath.Join(h.input(), ".signstash", "0")
+	if err := h.wait(ctx, p, func() (bool, error) { return hasRun(claims) }); err != nil {
 		return took, err
 	}
 	started := time.Now()

@@ -106,7 +106,8 @@ var cases = []struct {
 	{name: "million-paper", measure: (*bench).paper, named: true},
 	{name: "hotfolder-200k", measure: (*bench).hotFolder},
 	{name: "hotfolder-small", measure: func(b *bench, ctx context.Context) error { return b.hotSmall(ctx, hotFew) }},
-	{name: "hotfolder-many", measure: func(b *bench, ctx context.Context) error { return b.hotSmall(ctx, 10*hotFew) }, named: true},
+	{name: "hotfolder-many", measure: func(b *bench, ctx context.Context) error { return b.hotSmall(ctx, 10*hotFew) },
+		named: true},
 	{name: "hotfolder-million", measure: func(b *bench, ctx context.Context) error { return b.hotSmall(ctx, hotMany) },
 		named: true},
 }

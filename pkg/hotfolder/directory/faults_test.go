@@ -133,7 +133,9 @@ func TestSameFolder(t *testing.T) {
 		os.Symlink("in/deep", f.path("inside"))); err != nil {
 		t.Fatal(err)
 	}
-	for output, want := range map[string]string{"/in": "same", "/same": "same", "/inside": "inside", "/in/deep": "inside"} {
+	for output, want := range map[string]string{
+		"/in": "same", "/same": "same", "/inside": "inside", "/in/deep": "inside",
+	} {
 		cfg := f.config(0)
 		cfg.Output = output
 		s, err := directory.Open(cfg)

@@ -96,8 +96,8 @@ func (p *places) write(d *dir, content io.Reader, mode os.FileMode, group int) (
 	return temp, f.Sync()
 }
 
-// errRemoved says that somebody removed one of our own folders while it was empty. Consumers do that
-// when they remove all empty folders.
+// errRemoved says that somebody removed one of our own folders while it was empty. Consumers do
+// that when they remove all empty folders.
 var errRemoved = errors.New("folder was removed")
 
 // writeOwn is write for a folder below the own folder of name, which it makes again if somebody
