@@ -46,16 +46,37 @@ func (b *blockHash) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// next hands the block that was filled to a new goroutine, which ends by itself.
-func (b *blockHash) next() {
+// WriteBlock implements [xmlc14n.BlockWriter]. It takes over large blocks, so that they are not
+// copied.
+func (b *blockHash) WriteBlock(p []byte) []byte {
+	if b.alone <= 0 && len(p) >= hashBlockBytes/2 {
+		if len(b.filling) > 0 {
+			b.next()
+		}
+		p = b.start(p)
+	} else {
+		b.Write(p)
+	}
+	if b.alone <= 0 && cap(p) < hashBlockBytes {
+		return make([]byte, 0, hashBlockBytes)
+	}
+	return p[:0]
+}
+
+// next has the block hashed that was filled.
+func (b *blockHash) next() { b.filling = b.start(b.filling)[:0] }
+
+// start hands a block to a new goroutine, which ends by itself. It returns the block before, which
+// is hashed.
+func (b *blockHash) start(block []byte) []byte {
 	b.wait()
-	b.filling, b.hashing = b.hashing[:0], b.filling
-	block, done := b.hashing, make(chan struct{})
-	b.done = done
+	before, done := b.hashing, make(chan struct{})
+	b.hashing, b.done = block, done
 	go func() {
 		b.Hash.Write(block)
 		close(done)
 	}()
+	return before
 }
 
 // wait waits until the other goroutine has hashed its block.

@@ -199,7 +199,7 @@ func (m *measurer) token(t *xmlc14n.Token) error {
 		if len(m.waiting) > 0 && m.waiting[0].element <= t.Start() {
 			m.enterAt(t)
 		}
-		if len(t.Attrs) > 0 {
+		if slices.ContainsFunc(t.Attrs, func(a xmlc14n.Attr) bool { return isID(&a) }) {
 			m.enterNamed(t)
 			m.start(t)
 		}

@@ -162,8 +162,8 @@ func (s *scanner) token(t *xmlc14n.Token) error {
 	if t.Kind == xmlc14n.Text && !s.earlier.inside() {
 		return nil // many tokens
 	}
-	if t.Kind == xmlc14n.Leaf && t.Depth > 1 && !s.earlier.inside() && s.lengths>>(len(t.Local())%64)&1 == 0 {
-		return s.ids.leaf(t) // most tokens
+	if t.Depth > 1 && s.lengths>>(len(t.Local())%64)&1 == 0 && !s.earlier.inside() {
+		return s.other(t)
 	}
 	s.inside = s.earlier.inside() // also at the end of a signature
 	if err := s.earlier.token(t, s.tokens.Context); err != nil {
@@ -187,6 +187,30 @@ func (s *scanner) token(t *xmlc14n.Token) error {
 			}
 			if q.open == t.Depth {
 				s.end(q, t)
+			}
+		}
+		s.ids.end(t)
+	}
+	return nil
+}
+
+// other takes a token that is not of a signature and whose name no search looks for. Most tokens
+// are such.
+func (s *scanner) other(t *xmlc14n.Token) error {
+	switch t.Kind {
+	case xmlc14n.Leaf:
+		return s.ids.leaf(t)
+	case xmlc14n.StartElement:
+		for _, q := range s.searches {
+			if q.matcher != nil {
+				q.matcher.pending++
+			}
+		}
+		return s.ids.start(t)
+	case xmlc14n.EndElement:
+		for _, q := range s.searches {
+			if q.matcher != nil {
+				q.matcher.end()
 			}
 		}
 		s.ids.end(t)

@@ -40,10 +40,11 @@ type Canonicalizer struct {
 	attrs     []Attr // scratch
 }
 
-// New returns a canonicalizer that writes to w.
+// New returns a canonicalizer that writes to w, which may be a [BlockWriter].
 func New(w io.Writer, cfg Config) *Canonicalizer {
 	c := &Canonicalizer{cfg: cfg}
 	c.out.w = w
+	c.out.own, _ = w.(BlockWriter)
 	c.ns.exclusive = cfg.Form.Method == Exclusive
 	for _, p := range cfg.Form.Prefixes {
 		if p == "#default" {
@@ -86,14 +87,19 @@ func (c *Canonicalizer) Token(t *Token) error {
 		c.out.extend(t.from, t.to) // most tokens
 		return c.out.err
 	}
-	c.out.attach(t.src)
-	if c.apex != 0 && c.omit == 0 {
-		if t.plain && t.Kind == Leaf && c.cfg.Omit == nil {
+	if c.out.src != t.src {
+		c.out.attach(t.src)
+	}
+	if c.writes() {
+		if t.plain && t.Kind == Leaf && !c.omits(t) {
 			c.plainLeaf(t, t.lead) // most others
 			return c.out.err
 		}
 		if t.lead < t.at {
 			c.out.extend(t.lead, t.at)
+		}
+		if t.plain && t.Kind == Leaf {
+			return c.out.err // it is left out, and nothing is inside, so nothing has to know
 		}
 	}
 	switch t.Kind {
@@ -188,35 +194,27 @@ func (c *Canonicalizer) startTag(t *Token) {
 	c.out.extend(t.from, t.to)
 }
 
-// leaf writes a whole element that has only text.
+// leaf writes a whole element that has only text, and differs from its canonical form or may be
+// left out.
 func (c *Canonicalizer) leaf(t *Token) {
-	switch {
-	case !t.plain || !c.writes():
-		c.start(t)
-		if c.writes() {
-			c.out.extend(t.to, t.end)
-		}
-		c.leave(t.Depth)
-	case c.omits(t): // nothing is inside, so nothing has to know
-	default:
-		c.plainLeaf(t, t.at)
+	c.start(t)
+	if c.writes() {
+		c.out.extend(t.to, t.end)
 	}
+	c.leave(t.Depth)
 }
 
 // plainLeaf writes a leaf that differs from its canonical form at most in namespace declarations.
 // The window is written from there on, which may be blanks in front of the leaf.
 func (c *Canonicalizer) plainLeaf(t *Token, from int) {
+	scope := &t.src.scope
 	switch {
-	case c.ns.complete(t):
+	case !c.ns.exclusive || c.ns.simpleLeaf(t) && (t.binding == none || !c.ns.needs(scope, t.binding)):
 		c.out.extend(from, t.end)
 	case c.ns.simpleLeaf(t):
-		if !c.ns.needs(&t.src.scope, t.binding) {
-			c.out.extend(from, t.end)
-			return
-		}
 		name := t.from + 1 + len(t.place.name)
 		c.out.extend(from, name)
-		c.out.insert(name, t.src.scope.bindings[t.binding].text)
+		c.out.insert(name, scope.bindings[t.binding].text)
 		c.out.extend(name, t.end)
 	default:
 		c.out.extend(from, t.at)

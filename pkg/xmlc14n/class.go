@@ -93,13 +93,7 @@ const (
 // character: a control character, one of & < >, or a byte of a longer character.
 func skipPlain(b []byte, i int) int {
 	for i+8 <= len(b) {
-		x := binary.LittleEndian.Uint64(b[i:])
-		// '<' and '>' differ in one bit. A borrow can only produce a false hit above a true one, and
-		// the lowest hit decides. A byte with its high bit set is a hit in any case.
-		angle := (x | 0x02*ones) ^ '>'*ones
-		ampersand := x ^ '&'*ones
-		hits := (x | (x - 0x20*ones) | (angle - ones) | (ampersand - ones)) & highs
-		if hits != 0 {
+		if hits := special(binary.LittleEndian.Uint64(b[i:])); hits != 0 {
 			return i + bits.TrailingZeros64(hits)/8
 		}
 		i += 8
@@ -112,6 +106,15 @@ func skipPlain(b []byte, i int) int {
 		i++
 	}
 	return i
+}
+
+// special returns a bit in the first of eight bytes at which skipPlain stops, or 0.
+func special(x uint64) uint64 {
+	// '<' and '>' differ in one bit. A borrow can only produce a false hit above a true one, and the
+	// lowest hit decides. A byte with its high bit set is a hit in any case.
+	angle := (x | 0x02*ones) ^ '>'*ones
+	ampersand := x ^ '&'*ones
+	return (x | (x - 0x20*ones) | (angle - ones) | (ampersand - ones)) & highs
 }
 
 // skipBlanks returns the index of the first byte of b, from i on, that is no blank, tab or line
@@ -128,7 +131,7 @@ func skipBlanks(b []byte, i int) int {
 func skipValue(b []byte, i int) int {
 	for i+8 <= len(b) {
 		x := binary.LittleEndian.Uint64(b[i:])
-		angle := (x | 0x02*ones) ^ '>'*ones // as in skipPlain
+		angle := (x | 0x02*ones) ^ '>'*ones // as in special
 		ampersand := x ^ '&'*ones
 		quote := x ^ '"'*ones
 		hits := (x | (x - 0x20*ones) | (angle - ones) | (ampersand - ones) | (quote - ones)) & highs

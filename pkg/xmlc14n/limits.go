@@ -47,6 +47,9 @@ const (
 	maxTailBytes   = 64
 	maxTailChanges = 16
 
+	// maxLedTagBytes bounds a tag that a place remembers with the blanks in front of it.
+	maxLedTagBytes = 192
+
 	// These bound the attributes that a place remembers without their values.
 	maxShapeAttributes = 24
 	maxShapeBytes      = 512

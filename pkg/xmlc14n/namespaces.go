@@ -128,9 +128,6 @@ func (n *namespaces) needs(s *scope, i int) bool {
 // simpleLeaf says whether only the name of a leaf can need a declaration. Nothing is inside a leaf,
 // so nothing has to know what the leaf renders.
 func (n *namespaces) simpleLeaf(t *Token) bool {
-	if t.binding == none {
-		return false
-	}
 	for i := range t.Attrs {
 		if t.Attrs[i].binding != none {
 			return false

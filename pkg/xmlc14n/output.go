@@ -11,10 +11,19 @@ const (
 	copyBytes = 512
 )
 
+// BlockWriter is a writer that takes over whole buffers, which saves a copy.
+type BlockWriter interface {
+	io.Writer
+	// WriteBlock writes b, which belongs to the writer from then on. It returns an empty buffer, which
+	// belongs to the caller and has the capacity that the writer wishes. It may be b.
+	WriteBlock(b []byte) []byte
+}
+
 // output collects canonical form. Where it equals the document it is not copied but written from
 // the window.
 type output struct {
 	w    io.Writer
+	own  BlockWriter // w, or nil if it does not take buffers over
 	err  error
 	buf  []byte
 	src  *Tokenizer
@@ -22,11 +31,8 @@ type output struct {
 	to   int
 }
 
-// attach makes the tokenizer call flush before its window moves.
+// attach makes the tokenizer, which is a new one, call flush before its window moves.
 func (o *output) attach(t *Tokenizer) {
-	if o.src == t {
-		return
-	}
 	o.src = t
 	if o.buf == nil {
 		o.buf = outputBuffers.get()[:0]
@@ -36,7 +42,7 @@ func (o *output) attach(t *Tokenizer) {
 
 // extend writes a part of the window.
 func (o *output) extend(from, to int) {
-	if o.to == from && o.from < from {
+	if o.to == from {
 		o.to = to
 		return
 	}
@@ -66,6 +72,10 @@ func (o *output) flush() {
 
 // drain writes the buffer.
 func (o *output) drain() {
+	if o.own != nil && len(o.buf) > 0 {
+		o.buf = o.own.WriteBlock(o.buf)
+		return
+	}
 	o.write(o.buf)
 	o.buf = o.buf[:0]
 }
@@ -104,7 +114,7 @@ func (o *output) insert(at int, b []byte) {
 		o.drain()
 	}
 	o.buf = append(append(o.buf, part...), b...)
-	o.from, o.to = 0, 0
+	o.from = at
 }
 
 // bytes writes b.

@@ -22,11 +22,35 @@ type place struct {
 	tag     []byte // the last start tag with attributes that were worth remembering, else empty
 	attrs   []Attr // its attributes, which refer to tag
 	changes int    // how often tag changed
+	started ledTag // the last start tag that startTag returned
+	ended   ledTag // the last end tag
 	shape   *shape // of the attributes of the last tag that had many; nil if there is none
 	shapes  int    // how often the shape changed
 
 	bound   *prefix // what the prefix was found to be
 	forgets int     // how often the scope had forgotten prefixes then
+}
+
+// ledTag is a tag together with the blanks that stood in front of it. Documents are mostly indented
+// in the same way in the same place, so that both can be compared at once.
+type ledTag struct {
+	text    []byte // empty if no tag is remembered
+	lead    int    // length of the blanks
+	attrs   []Attr // of a start tag; they refer to place.tag
+	changes int    // how often text changed
+}
+
+// isAt says whether the tag is remembered and b starts with it.
+func (l *ledTag) isAt(b []byte) bool { return len(l.text) > 0 && bytes.HasPrefix(b, l.text) }
+
+// remember keeps a tag, unless it changes often or is long.
+func (l *ledTag) remember(text []byte, lead int, attrs []Attr) {
+	l.text = l.text[:0]
+	if l.changes < maxTailChanges && len(text) <= maxLedTagBytes {
+		l.changes++
+		l.text = append(l.text, text...)
+		l.lead, l.attrs = lead, attrs
+	}
 }
 
 // newPlace returns a place of elements with the name. All its names share one array.
@@ -80,6 +104,7 @@ func (p *place) remember(tag []byte) {
 		return
 	}
 	p.tag = p.tag[:0]
+	p.started.text = p.started.text[:0]
 	if p.changes == maxTailChanges || len(tag)-len(p.name) > maxTailBytes {
 		return
 	}

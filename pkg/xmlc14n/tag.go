@@ -2,6 +2,8 @@ package xmlc14n
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"slices"
 )
 
@@ -187,11 +189,18 @@ func (t *Tokenizer) join() {
 // the place, and whether the text has references. It returns -1 if b does not have the whole
 // element, or if the element has something else than text that is written as in canonical form.
 func leafText(b []byte, i int, p *place) (to int, references bool) {
-	to = skipPlain(b, i)
+	if i+8 > len(b) {
+		return -1, false
+	}
+	if hits := special(binary.LittleEndian.Uint64(b[i:])); hits != 0 {
+		to = i + bits.TrailingZeros64(hits)/8 // most texts are short
+	} else {
+		to = skipPlain(b, i+8)
+	}
 	if to < len(b) && b[to] != '<' {
 		var plain bool
 		var reason Reason
-		if to, references, plain, reason = scanRun(b, i); !plain || reason != "" {
+		if to, references, plain, reason = scanRun(b, i, to); !plain || reason != "" {
 			return -1, false
 		}
 	}

@@ -44,10 +44,14 @@ func (t *Tokenizer) refill() error {
 // scanText returns the index of the end of the text that starts at b[i]: before "<", "&", a
 // carriage return, or what is behind b. plain is false if a character needs escaping.
 func scanText(b []byte, i int) (to int, plain bool, reason Reason) {
-	from := i
+	return scanTextFrom(b, i, skipPlain(b, i))
+}
+
+// scanTextFrom is scanText for text that starts at b[from] and has only ordinary characters up to
+// b[i].
+func scanTextFrom(b []byte, from, i int) (to int, plain bool, reason Reason) {
 	plain = true
-	for {
-		i = skipPlain(b, i)
+	for ; ; i = skipPlain(b, i) {
 		if i == len(b) {
 			return i, plain, ""
 		}
@@ -66,10 +70,10 @@ func scanText(b []byte, i int) (to int, plain bool, reason Reason) {
 			return i, false, IllegalCharacter
 		default:
 			size := charSize(b[i:])
-			if size == 0 {
+			switch {
+			case size == 0:
 				return i, false, IllegalCharacter
-			}
-			if size < 0 {
+			case size < 0:
 				return len(b), plain, ""
 			}
 			i += size
@@ -77,11 +81,11 @@ func scanText(b []byte, i int) (to int, plain bool, reason Reason) {
 	}
 }
 
-// scanRun is scanText, but the text may have references that canonical form writes in the same way.
-// references is true if it has.
-func scanRun(b []byte, i int) (to int, references bool, plain bool, reason Reason) {
+// scanRun is scanTextFrom, but the text may have references that canonical form writes in the same
+// way. references is true if it has.
+func scanRun(b []byte, from, i int) (to int, references bool, plain bool, reason Reason) {
 	for {
-		to, plain, reason = scanText(b, i)
+		to, plain, reason = scanTextFrom(b, from, i)
 		size := 0
 		if plain && reason == "" && to < len(b) && b[to] == '&' {
 			size = sameReference(b[to:])
@@ -90,17 +94,19 @@ func scanRun(b []byte, i int) (to int, references bool, plain bool, reason Reaso
 			return to, references, plain, reason
 		}
 		references = true
-		i = to + size
+		from = to + size
+		i = skipPlain(b, from)
 	}
 }
 
 // sameReference returns the length of the reference that b starts with if canonical form has the
 // same reference in text, else 0 (Canonical XML 1.0 section 2.3).
 func sameReference(b []byte) int {
-	for _, r := range [...]string{"&amp;", "&lt;", "&gt;"} {
-		if len(b) >= len(r) && string(b[:len(r)]) == r {
-			return len(r)
-		}
+	switch {
+	case len(b) >= 5 && string(b[:5]) == "&amp;":
+		return 5
+	case len(b) >= 4 && (string(b[:4]) == "&lt;" || string(b[:4]) == "&gt;"):
+		return 4
 	}
 	return 0
 }

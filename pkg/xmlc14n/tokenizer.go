@@ -54,7 +54,7 @@ func (t *Tokenizer) Next() (*Token, error) {
 		t.scope.pop()
 	}
 	t.leaf = false
-	if t.ready && t.common() {
+	if t.ready && (t.Leaves && t.foreseen() || t.common()) {
 		return &t.token, nil
 	}
 	if t.failed == nil {
@@ -85,6 +85,7 @@ func (t *Tokenizer) common() bool {
 	i := skipBlanks(b, pos)
 	if t.Leaves && i > pos && i+1 < len(b) && b[i] == '<' && (b[i+1] != '/' || t.token.ends()) && t.commonTag(b, i) {
 		t.token.lead = pos
+		t.rememberLed(b, pos)
 		return true
 	}
 	plain := true
@@ -96,6 +97,48 @@ func (t *Tokenizer) common() bool {
 	}
 	t.emit(Text, pos, i).plain = plain
 	return true
+}
+
+// foreseen reads the tag that is expected, with the same blanks in front of it as the last time.
+func (t *Tokenizer) foreseen() bool {
+	if len(t.scope.elements) == 0 {
+		return false
+	}
+	b := t.buf[:t.end]
+	pos := t.pos
+	if p := *t.places.slot; p != nil && p.started.isAt(b[pos:]) {
+		x, reason := t.scope.admit(p)
+		if reason != "" {
+			return false
+		}
+		at, to := pos+p.started.lead, pos+len(p.started.text)
+		if end, references := leafText(b, to, p); end >= 0 {
+			t.emitLeaf(p, x, at, to, end, p.started.attrs).references = references
+		} else {
+			t.pos = at
+			t.bareTag(p, x, to, p.started.attrs)
+		}
+		t.token.lead = pos
+		return true
+	}
+	e := t.scope.innermost()
+	if !t.token.ends() || !e.place.ended.isAt(b[pos:]) {
+		return false
+	}
+	t.emitEnd(e, pos+e.place.ended.lead, pos+len(e.place.ended.text))
+	t.token.lead = pos
+	return true
+}
+
+// rememberLed remembers the tag of the token that commonTag found behind blanks at b[from], so that
+// foreseen finds it the next time.
+func (t *Tokenizer) rememberLed(b []byte, from int) {
+	tok := &t.token
+	led, to := &tok.place.started, tok.close+1
+	if tok.Kind == EndElement {
+		led, to = &tok.place.ended, tok.end
+	}
+	led.remember(b[from:to], tok.at-from, tok.Attrs)
 }
 
 // commonTag reads the tag at b[pos], or a whole leaf, unless that takes more than common promises.
