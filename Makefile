@@ -38,7 +38,7 @@ $(PROGRAMS:%=bin/%): bin/%:
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
 
 .PHONY: demo
-demo: bin/proxy bin/signctl ## sign the sample PDF, XML and CMS documents over REST, sync and async, and have them judged; results are in ./out. PROVIDER=csc signs remotely, with timestamps
+demo: bin/proxy bin/signctl ## sign the sample PDF, XML and CMS documents over REST, sync and async, and in a hot folder, and have them judged; results are in ./out. PROVIDER=csc signs remotely, with timestamps
 	@$(RUN) ./hack/demo -bin bin -out $(OUT) $(if $(PROVIDER),-provider $(PROVIDER))
 
 .PHONY: run

@@ -1,7 +1,8 @@
 // Command demo shows the whole product in a minute. It starts a proxy with the embedded key, signs
 // the sample documents over REST with signctl, once synchronously and once asynchronously, checks
 // every result with independent programs, and stops the proxy. PDF files are signed with PAdES, XML
-// files with XAdES, and a FatturaPA also with CAdES (.p7m).
+// files with XAdES, and a FatturaPA also with CAdES (.p7m). Then it drops the samples and a broken
+// file into a hot folder.
 //
 // With -prepare it only writes a client file with a random secret into a work folder. `make run`
 // uses that for a proxy that is started by hand.
@@ -80,6 +81,7 @@ type run struct {
 	bin, out string
 	batches  []batch // the documents to sign
 	secret   string
+	work     string // the work folder of the proxy
 	proxy    *instance.Instance
 	remote   *remoteSide // nil: the embedded key signs
 }
@@ -117,7 +119,8 @@ func demo(ctx context.Context, bin, samples, out, provider string) (err error) {
 		return withLog(err, logPath)
 	}
 	abs, _ := filepath.Abs(out)
-	fmt.Printf("\n%d documents were signed twice in %s.\n", r.documents(), time.Since(started).Round(100*time.Millisecond))
+	fmt.Printf("\n%d documents were signed twice over REST, and %d in a hot folder, in %s.\n",
+		r.documents(), len(r.batches[0].files), time.Since(started).Round(100*time.Millisecond))
 	fmt.Printf("They are in %s. The certificate to trust is development-ca.pem in the same folder. ", abs)
 	fmt.Println("These signatures have no legal value.")
 	return nil
@@ -130,9 +133,10 @@ func (r *run) start(ctx context.Context, temp string, log io.Writer) (err error)
 		Work:   filepath.Join(temp, "work"),
 		State:  filepath.Join(temp, "state"),
 		Log:    log,
-		Args:   r.remote.flags(),
+		Args:   append(r.remote.flags(), hotFlags...),
 	}
-	if err := instance.WriteClients(o.Work, map[string]string{clientID: r.secret}); err != nil {
+	r.work = o.Work
+	if err := r.writeHotClient(o.Work); err != nil {
 		return err
 	}
 	if r.proxy, err = instance.Start(ctx, o); err != nil {
@@ -168,7 +172,10 @@ func (r *run) signAndCheck(ctx context.Context) error {
 		}
 	}
 	step("checking every result")
-	return r.check(ctx)
+	if err := r.check(ctx); err != nil {
+		return err
+	}
+	return r.signInHotFolder(ctx)
 }
 
 func step(text string) { fmt.Println("==", text) }
