@@ -63,11 +63,12 @@ func inSignature(start, end string, wrap func(original string) string) change {
 func object(content string) string { return "<ds:Object>" + content + "</ds:Object>" }
 
 const (
-	twice    = "not valid: reference 1 names an Id that is in the document 2 times"
-	outside  = "not valid: reference 1 leaves out the signature, but names an element that does not contain it"
-	inside   = "not valid: reference 1 leaves out the signature, but names an element inside it"
-	element1 = "cannot be judged: it covers one element of the document"
-	noChild  = "not valid: reference 1 names an object that is not a child of the signature"
+	twice     = "not valid: reference 1 names an Id that is in the document 2 times"
+	outside   = "not valid: reference 1 leaves out the signature, but names an element that does not contain it"
+	inside    = "not valid: reference 1 leaves out the signature, but names an element inside it"
+	element1  = "cannot be judged: it covers one element of the document"
+	misplaced = "not valid: it has an element that does not belong there"
+	noChild   = "not valid: reference 1 names an object that is not a child of the signature"
 )
 
 // wrappingAttacks are the classical forms of signature wrapping and further ones.
@@ -98,6 +99,16 @@ func wrappingAttacks() []attack {
 		{"whole document wrapped", whole, wrapping(`<x>%[3]s</x>`), "not valid: the digest of reference 1 is wrong"},
 		{"root in another namespace", whole, replace("<inv ", `<inv xmlns="urn:evil" `), "not valid: "},
 		{"unused namespace", whole, replace("<inv ", `<inv xmlns:evil="urn:evil" `), "valid: "},
+		{"evil element in the signature", whole, replace("</ds:Signature>", evil+"</ds:Signature>"), misplaced},
+		{"evil element in front", whole, replace("<ds:SignedInfo>", evil+"<ds:SignedInfo>"), misplaced},
+		{"evil element in the value", whole, replace("</ds:SignatureValue>", evil+"</ds:SignatureValue>"), misplaced},
+		{"evil properties", whole, replace("</xades:QualifyingProperties>", evil+"</xades:QualifyingProperties>"), misplaced},
+		{"evil element beside the properties", whole,
+			replace("</xades:QualifyingProperties>", "</xades:QualifyingProperties>"+evil),
+			"cannot be judged: the object with its properties has another element"},
+		{"two KeyInfo", whole, replace("<ds:KeyInfo", "<ds:KeyInfo/><ds:KeyInfo"), "not valid: KeyInfo is there 2 times"},
+		{"evil object in front of KeyInfo", whole, replace("<ds:KeyInfo", evilObject+"<ds:KeyInfo"),
+			"not valid: its parts are in the wrong order"},
 		{"evil object in the signature", whole, replace("</ds:Signature>", evilObject+"</ds:Signature>"),
 			"cannot be judged: an object inside it is signed by no reference"},
 	}

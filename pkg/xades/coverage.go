@@ -53,12 +53,17 @@ func (j *judge) checkObjects(seen *sighting) {
 	}
 	for i, o := range j.found.objects {
 		switch {
-		case o.properties || seen.signed[i]:
+		case seen.signed[i], o.properties && o.children == 1:
+		case o.properties:
+			j.giveUp("the object with its properties has another element, which is signed by no reference")
 		case i < last:
 			j.refuse("an object in front of the signed one is signed by no reference")
 		default:
 			j.giveUp("an object inside it is signed by no reference")
 		}
+	}
+	if j.found.misordered {
+		j.refuse("its parts are in the wrong order")
 	}
 }
 

@@ -16,6 +16,7 @@ type foundSignature struct {
 	around     *foundSignature // the innermost one that contains it, or nil
 	id         string
 	fault      string // why its structure is wrong; empty if it is not
+	misordered bool   // its children are in the wrong order
 	counts     map[string]int
 
 	signedInfo       int64 // offset of SignedInfo
@@ -227,6 +228,8 @@ func (s *foundSignature) unknown(path string) {
 		s.last().digestUnknown = true
 	case pStamp, pArchive, pStamp + stampForm, pArchive + stampForm:
 		s.property().unknown = true
+	case pSignature, pValue, pQualifying:
+		s.fault = "it has an element that does not belong there"
 	default:
 		if strings.HasPrefix(path, pInfo) {
 			s.fault = "SignedInfo has an element that does not belong there"
@@ -236,12 +239,24 @@ func (s *foundSignature) unknown(path string) {
 
 func (s *foundSignature) last() *foundReference { return s.references[len(s.references)-1] }
 
+// checkOrder checks the order of the children of a signature: SignedInfo, SignatureValue, KeyInfo,
+// objects (XML Signature 1.1, 4.1).
+func (s *foundSignature) checkOrder(path string) {
+	switch {
+	case path == pInfo && s.signatureValue >= 0,
+		(path == pInfo || path == pValue) && s.keyInfo >= 0,
+		(path == pInfo || path == pValue || path == pKeyInfo) && len(s.objects) > 0:
+		s.misordered = true
+	}
+}
+
 // visit takes the start of an element that matters.
 func (c *collector) visit(s *foundSignature, path string, t *xmlc14n.Token) {
 	attr := func(name string) string {
 		value, _ := t.Attr("", name)
 		return string(value)
 	}
+	s.checkOrder(path)
 	switch path {
 	case pInfo:
 		s.signedInfo = t.Start()

@@ -58,6 +58,9 @@ func (j *judge) plan(m *measurer) {
 			return
 		}
 	}
+	if n := f.counts[pKeyInfo]; n > 1 {
+		j.refuse("KeyInfo is there %d times, want at most once", n)
+	}
 	if len(f.references) == 0 {
 		j.refuse("it has no reference")
 	}
