@@ -186,14 +186,10 @@ func (j *judge) checkStamps(s *judged) {
 	for _, t := range j.stamps {
 		j.checkStamp(s, t)
 	}
-	if s.Certificate == nil {
-		return
+	if s.Certificate == nil || s.Stamped.IsZero() {
+		return // the level does not depend on the chains
 	}
-	at := s.Stamped
-	if at.IsZero() {
-		at = s.SigningTime
-	}
-	chain := certchain.Link(s.Certificate, s.evidence.Certificates, at)
+	chain := certchain.Link(s.Certificate, s.evidence.Certificates, s.Stamped)
 	s.chains = append([][]*x509.Certificate{chain}, s.chains...)
 }
 
