@@ -120,13 +120,20 @@ tolerations: {{ toJson . }}
 {{- if $config }}{{ toYaml $config }}{{ end -}}
 {{- end }}
 
-{{/* Ports for outgoing calls: the ports in the values, plus the ports in the URLs of the signing services. Empty if the values contain no ports. */}}
+{{/* Ports for outgoing calls: the ports in the values, plus the ports in the URLs of the signing services and of the object storage. Empty if the values contain no ports. */}}
 {{- define "signstash-proxy.egressPorts" -}}
 {{- $ports := list -}}
 {{- range .Values.networkPolicy.egressPorts }}{{ $ports = append $ports (int .) }}{{ end -}}
 {{- if $ports -}}
 {{- range append (.Values.config.providers | default list) (dict "url" .Values.provider.domain) -}}
 {{- with regexFind ":[0-9]+$" (get (urlParse (.url | default "")) "host") }}{{ $ports = append $ports (trimPrefix ":" . | int) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.hotFolder -}}
+{{- if and $ports .enabled .bucket.kind -}}
+{{- $url := urlParse (.bucket.endpoint | default "https://") -}}
+{{- $port := regexFind ":[0-9]+$" (get $url "host") | trimPrefix ":" | default (ternary "80" "443" (eq (get $url "scheme") "http")) -}}
+{{- $ports = append $ports (int $port) -}}
 {{- end -}}
 {{- end -}}
 {{ dict "ports" (uniq $ports) | toJson }}
@@ -162,10 +169,30 @@ tolerations: {{ toJson . }}
 {{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.replicas)) -}}
 {{- fail "autoscaling.maxReplicas is less than replicas" -}}
 {{- end -}}
+{{- include "signstash-proxy.checkHotFolder" . -}}
 {{- if and .Values.tls.transition (not .Values.tls.secretName) -}}
 {{- fail "tls.transition needs tls.secretName: without a certificate there is no TLS to change to or from" -}}
 {{- end -}}
 {{- if and .Values.service.nodePort (eq .Values.service.type "ClusterIP") -}}
 {{- fail "service.nodePort needs service.type NodePort or LoadBalancer" -}}
+{{- end -}}
+{{- end }}
+
+{{/* Refuses combinations of the values of the hot folder that cannot work. */}}
+{{- define "signstash-proxy.checkHotFolder" -}}
+{{- with .Values.hotFolder -}}
+{{- if and (not .enabled) .existingClaim }}{{ fail "hotFolder.existingClaim needs hotFolder.enabled" }}{{ end -}}
+{{- if and (not .enabled) .bucket.kind }}{{ fail "hotFolder.bucket.kind needs hotFolder.enabled" }}{{ end -}}
+{{- if and .enabled (not .existingClaim) (not .bucket.kind) -}}
+{{- fail "hotFolder.enabled needs a place for the folders: set hotFolder.existingClaim, or hotFolder.bucket.kind if they are in buckets" -}}
+{{- end -}}
+{{- with .bucket -}}
+{{- if and (not .kind) (or .endpoint .region .pathStyle .credentialsSecret) }}{{ fail "hotFolder.bucket: endpoint, region, pathStyle and credentialsSecret need hotFolder.bucket.kind" }}{{ end -}}
+{{- if and (or .region .pathStyle) (ne .kind "s3") }}{{ fail "hotFolder.bucket: region and pathStyle are for hotFolder.bucket.kind s3" }}{{ end -}}
+{{- if and .pathStyle (not .endpoint) }}{{ fail "hotFolder.bucket.pathStyle needs hotFolder.bucket.endpoint, because the public endpoints need no path style" }}{{ end -}}
+{{- end -}}
+{{- if and .existingClaim (eq .existingClaim (printf "state-%s-0" (include "signstash-proxy.name" $))) -}}
+{{- fail "hotFolder.existingClaim is the state volume of an instance; all instances need a volume of their own for the hot folders" -}}
+{{- end -}}
 {{- end -}}
 {{- end }}

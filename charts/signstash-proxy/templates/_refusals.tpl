@@ -22,6 +22,16 @@ instance.ordinal: every instance takes it from the name of its pod
 instance.uid: every instance takes it from its pod
 einvoice-integration-client.service.domain: set provider.domain
 config: set config
+work.folder: the claim with the hot folders is mounted there; set hotFolder.existingClaim
+hot.folder.enabled: set hotFolder.enabled
+hot.folder.trigger: set hotFolder.trigger
+hot.folder.max-wait: set hotFolder.maxWait
+einvoice-integration-client.hot.folder.documents.processing.threshold: set hotFolder.threshold
+einvoice-integration-client.scheduler.task.processHotFoldersByDocumentThreshold.cron-expression: set hotFolder.cron
+hot.folder.storage.endpoint: set hotFolder.bucket.endpoint, which the network policy follows
+hot.folder.storage.region: set hotFolder.bucket.region
+hot.folder.storage.path-style: set hotFolder.bucket.pathStyle
+hot.folder.storage.credentials-file: set hotFolder.bucket.credentialsSecret
 {{- end }}
 
 {{/* Flags of the controller that the chart sets or relies on. */}}

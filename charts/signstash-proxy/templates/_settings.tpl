@@ -36,6 +36,32 @@
 - --affinity.peers.ca-file=/etc/signstash/tls/{{ . }}
 {{- end }}
 {{- end }}
+{{- with .Values.hotFolder }}
+{{- if .enabled }}
+- --hot.folder.enabled=TRUE
+- --hot.folder.trigger={{ .trigger }}
+- --hot.folder.max-wait={{ .maxWait }}
+- --einvoice-integration-client.hot.folder.documents.processing.threshold={{ int .threshold }}
+- {{ printf "--einvoice-integration-client.scheduler.task.processHotFoldersByDocumentThreshold.cron-expression=%s" .cron | quote }}
+{{- if .existingClaim }}
+- --work.folder=/hot
+{{- end }}
+{{- with .bucket }}
+{{- with .endpoint }}
+- --hot.folder.storage.endpoint={{ . }}
+{{- end }}
+{{- with .region }}
+- --hot.folder.storage.region={{ . }}
+{{- end }}
+{{- if .pathStyle }}
+- --hot.folder.storage.path-style=TRUE
+{{- end }}
+{{- if .credentialsSecret }}
+- --hot.folder.storage.credentials-file=/etc/signstash/bucket/{{ .credentialsKey }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}
@@ -56,6 +82,9 @@
 {{- end }}
 {{- if .Values.trial.enabled }}
 - {name: trial, mountPath: /etc/signstash/trial, readOnly: true}
+{{- end }}
+{{- if .Values.hotFolder.bucket.credentialsSecret }}
+- {name: bucket, mountPath: /etc/signstash/bucket, readOnly: true}
 {{- end }}
 {{- range $i, $name := .Values.secrets }}
 - {name: secret-{{ $i }}, mountPath: /etc/signstash/secrets/{{ $name }}, readOnly: true}
@@ -81,6 +110,10 @@
 {{- if .Values.trial.enabled }}
 - name: trial
   secret: {secretName: {{ include "signstash-proxy.name" . }}-trial{{ $suffix }}, defaultMode: 0440}
+{{- end }}
+{{- with .Values.hotFolder.bucket.credentialsSecret }}
+- name: bucket
+  secret: {secretName: {{ . }}, defaultMode: 0440{{ $optional }}}
 {{- end }}
 {{- range $i, $name := .Values.secrets }}
 - name: secret-{{ $i }}

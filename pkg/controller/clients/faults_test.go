@@ -74,6 +74,10 @@ func TestFaults(t *testing.T) {
 			data{"clientId": marker, "secret": "s", "config": `{}}, "x": {"secret": "s"`},
 			"config: not JSON at line 1, column 3",
 		},
+		"config-folder-above": {
+			data{"clientId": marker, "secret": "s", "config": `{"outputFolder": "/out/../../` + marker + `"}`},
+			"config.outputFolder: must not leave the work folder (..)",
+		},
 		"config-folder": {
 			data{"clientId": marker, "secret": "s", "config": `{"inputFolder": "` + marker + `"}`},
 			"config.inputFolder: must begin with a slash; it is relative to the work folder",
@@ -87,8 +91,8 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	w.stays(data{})
-	if got := w.gauge("signstash_controller_client_secrets_refused", "InvalidClientService"); got != 20 {
-		t.Errorf("the metric counts %v refused Secrets, want 20", got)
+	if got := w.gauge("signstash_controller_client_secrets_refused", "InvalidClientService"); got != 21 {
+		t.Errorf("the metric counts %v refused Secrets, want 21", got)
 	}
 }
 

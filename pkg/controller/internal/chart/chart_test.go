@@ -148,7 +148,7 @@ func wantMounts(t *testing.T, set *appsv1.StatefulSet) {
 			continue
 		}
 		if !slices.ContainsFunc(
-			container.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(path, m.MountPath+"/") },
+			container.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(path+"/", m.MountPath+"/") },
 		) {
 			t.Errorf("%s is in no mounted folder", arg)
 		}
@@ -222,6 +222,31 @@ func TestRefusals(t *testing.T) {
 			"{trial: {enabled: true}, autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}",
 			"autoscaling needs resources.requests.cpu",
 		},
+		{"{trial: {enabled: true}, hotFolder: {enabled: true}}", "hotFolder.enabled needs a place for the folders"},
+		{"{trial: {enabled: true}, hotFolder: {existingClaim: hot}}", "hotFolder.existingClaim needs hotFolder.enabled"},
+		{"{trial: {enabled: true}, hotFolder: {bucket: {kind: s3}}}", "hotFolder.bucket.kind needs hotFolder.enabled"},
+		{
+			"{trial: {enabled: true}, hotFolder: {enabled: true, existingClaim: hot, bucket: {region: eu-west-1}}}",
+			"need hotFolder.bucket.kind",
+		},
+		{
+			"{trial: {enabled: true}, hotFolder: {enabled: true, bucket: {kind: gs, region: eu-west-1}}}",
+			"are for hotFolder.bucket.kind s3",
+		},
+		{
+			"{trial: {enabled: true}, hotFolder: {enabled: true, bucket: {kind: s3, pathStyle: true}}}",
+			"hotFolder.bucket.pathStyle needs hotFolder.bucket.endpoint",
+		},
+		{
+			"{trial: {enabled: true}, hotFolder: {enabled: true, existingClaim: state-signstash-proxy-0}}",
+			"is the state volume of an instance",
+		},
+		{"{trial: {enabled: true}, hotFolder: {bucket: {endpoint: 'https://k:s@store'}}}", "/hotFolder/bucket/endpoint"},
+		{"{trial: {enabled: true}, hotFolder: {bucket: {kind: s3://bucket}}}", "/hotFolder/bucket/kind"},
+		{"{trial: {enabled: true}, hotFolder: {threshold: 0}}", "/hotFolder/threshold"},
+		{"{trial: {enabled: true}, hotFolder: {cron: '0/5 * * * ?'}}", "/hotFolder/cron"},
+		{"{trial: {enabled: true}, hotFolder: {maxWait: 15}}", "/hotFolder/maxWait"},
+		{"{trial: {enabled: true}, hotFolder: {trigger: now}}", "/hotFolder/trigger"},
 		{"{trial: {enabled: true}, networkPolicy: {apiServerPorts: []}}", "/networkPolicy/apiServerPorts"},
 		{"{trial: {enabled: true}, image: {digest: abc}}", "/image/digest"},
 		{"{trial: {enabled: true}, podSecurity: {runAsUser: 0}}", "/podSecurity/runAsUser"},

@@ -179,6 +179,8 @@ func TestOwnSettings(t *testing.T) {
 		`config: {server.ssl: {certificate: a}}`:                 "config: server.ssl.certificate is set by the chart",
 		`config: {affinity.endpoint.file: a}`:                    "config: affinity.endpoint.file is set by the chart",
 		`extraEnv: [{name: MANAGEMENT_SERVER_PORT, value: "1"}]`: "extraEnv: MANAGEMENT_SERVER_PORT is set by the chart",
+		`extraArgs: ["--work.folder=/a"]`:                        "extraArgs: --work.folder is set by the chart",
+		`config: {hot.folder: {enabled: true}}`:                  "config: hot.folder.enabled is set by the chart",
 		`controller: {extraArgs: ["--lease=mine"]}`:              "controller.extraArgs: --lease is set by the chart",
 	} {
 		if _, err := template(t, "trial: {enabled: true}\n"+values); err == nil || !strings.Contains(err.Error(), want) {
@@ -186,10 +188,12 @@ func TestOwnSettings(t *testing.T) {
 		}
 	}
 	// Every flag that the templates give is refused.
-	proxy := find[*appsv1.StatefulSet](t, objects(t, modes["TLS"]), release).Spec.Template.Spec
-	for _, arg := range proxy.Containers[0].Args {
-		if _, err := template(t, "{trial: {enabled: true}, extraArgs: ['"+arg+"']}"); err == nil {
-			t.Errorf("%s in extraArgs is not refused", arg)
+	for _, mode := range []string{"TLS", "hot folder", "hot folder in a bucket"} {
+		proxy := find[*appsv1.StatefulSet](t, objects(t, modes[mode]), release).Spec.Template.Spec
+		for _, arg := range proxy.Containers[0].Args {
+			if _, err := template(t, "{trial: {enabled: true}, extraArgs: ['"+arg+"']}"); err == nil {
+				t.Errorf("%s in extraArgs is not refused", arg)
+			}
 		}
 	}
 	controller := find[*appsv1.Deployment](t, objects(t, modes["HostTemplate"]), release+"-controller").Spec.Template.Spec

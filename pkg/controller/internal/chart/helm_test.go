@@ -191,6 +191,16 @@ topologySpread: {enabled: false}
 podDisruptionBudget: {enabled: false}
 networkPolicy: {enabled: false}
 configCheck: {mode: None}`,
+	"hot folder": `
+trial: {enabled: true}
+hotFolder: {enabled: true, existingClaim: hot, supplementalGroups: [1000]}`,
+	"hot folder in a bucket": `
+trial: {enabled: true}
+hotFolder:
+  enabled: true
+  trigger: immediate
+  bucket: {kind: s3, endpoint: "http://store.example.org:9000", region: eu-west-1, pathStyle: true, credentialsSecret: store}
+configCheck: {mode: InitContainer}`,
 	"check in each pod": `
 trial: {enabled: true}
 tls: {secretName: proxy-tls}
