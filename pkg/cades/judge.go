@@ -207,21 +207,10 @@ func (j *judge) judgeTime(out *judged) {
 func (j *judge) trusted(
 	cert *x509.Certificate, others []*x509.Certificate, at time.Time, usage x509.ExtKeyUsage,
 ) error {
-	if j.options.Roots == nil {
-		return nil
-	}
-	pool := x509.NewCertPool()
 	// A token may hold only the certificate of its authority.
-	for _, c := range slices.Concat(others, j.signed.Certificates) {
-		pool.AddCert(c)
-	}
-	_, err := cert.Verify(x509.VerifyOptions{
-		Roots: j.options.Roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage},
+	return certchain.CheckTrust(cert, slices.Concat(others, j.signed.Certificates), x509.VerifyOptions{
+		Roots: j.options.Roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage},
 	})
-	if err != nil {
-		return fmt.Errorf("its certificate is not trusted: %w", err)
-	}
-	return nil
 }
 
 // level sets the baseline level (ETSI EN 319 122-1 6.3).

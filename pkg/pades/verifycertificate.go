@@ -2,7 +2,6 @@ package pades
 
 import (
 	"crypto/x509"
-	"fmt"
 	"slices"
 	"time"
 
@@ -63,19 +62,8 @@ func (v *verifier) judge(s *verified, usage x509.ExtKeyUsage) {
 func (v *verifier) trusted(
 	cert *x509.Certificate, others []*x509.Certificate, at time.Time, usage x509.ExtKeyUsage,
 ) error {
-	if v.options.Roots == nil {
-		return nil
-	}
-	pool := x509.NewCertPool()
 	// A token may hold only the certificate of its authority.
-	for _, c := range slices.Concat(others, v.store.Certificates) {
-		pool.AddCert(c)
-	}
-	_, err := cert.Verify(x509.VerifyOptions{
-		Roots: v.options.Roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage},
+	return certchain.CheckTrust(cert, slices.Concat(others, v.store.Certificates), x509.VerifyOptions{
+		Roots: v.options.Roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage},
 	})
-	if err != nil {
-		return fmt.Errorf("its certificate is not trusted: %w", err)
-	}
-	return nil
 }

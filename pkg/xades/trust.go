@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/cms"
+	"github.com/signstash-proxy/signstash-proxy/pkg/internal/certchain"
 )
 
 // VerifyOptions are the rules by which Verify judges certificates.
@@ -91,19 +92,8 @@ func (s *judged) reject(err error) {
 func (s *judged) trusted(
 	roots *x509.CertPool, cert *x509.Certificate, others []*x509.Certificate, at time.Time, usage x509.ExtKeyUsage,
 ) error {
-	if roots == nil {
-		return nil
-	}
-	pool := x509.NewCertPool()
 	// A token may hold only the certificate of its authority.
-	for _, c := range slices.Concat(others, s.evidence.Certificates) {
-		pool.AddCert(c)
-	}
-	_, err := cert.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: pool, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage},
+	return certchain.CheckTrust(cert, slices.Concat(others, s.evidence.Certificates), x509.VerifyOptions{
+		Roots: roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{usage},
 	})
-	if err != nil {
-		return fmt.Errorf("its certificate is not trusted: %w", err)
-	}
-	return nil
 }
