@@ -35,7 +35,7 @@ func readExisting(ctx context.Context, file signing.Sized) (*message, error) {
 		return nil, signing.Errorf(signing.KindUnsupported,
 			"the file cannot be co-signed, because its content is not of type id-data")
 	case m.further > 0:
-		return nil, damaged("bytes that belong to nothing follow its structure")
+		return nil, damaged("further bytes follow its structure")
 	case len(m.signed.Signers) >= maxSigners:
 		return nil, tooLarge("it has %d signatures already", len(m.signed.Signers))
 	case m.source.text != "" && m.size > maxTextContent:

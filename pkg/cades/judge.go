@@ -56,7 +56,7 @@ func (s *judged) addError(before string, err error) {
 func (j *judge) judge(s *cms.SignerInfo) *judged {
 	out := &judged{Signature: Signature{SigningTime: s.SigningTime()}}
 	if j.further > 0 {
-		out.fault("bytes that belong to nothing follow the CMS structure")
+		out.fault("further bytes follow the CMS structure")
 	}
 	if j.attached && !j.octets && j.signed.ContentType.Equal(cms.OIDData) {
 		// The tag is not signed. Other programs would see another content (RFC 5652 4).

@@ -205,8 +205,8 @@ func valuesXML(known *evidence.Elements, data *evidence.Data) (elements []string
 	return elements
 }
 
-// archived returns what an archive timestamp is over behind the document: the canonical forms of
-// these elements, one after the other (ETSI EN 319 132-1 5.5.2.2).
+// archived returns the elements of the signature that an archive timestamp covers. It is over the
+// document and then their canonical forms, one after the other (ETSI EN 319 132-1 5.5.2.2).
 func (a *augmentation) archived() []located {
 	form, text := a.state.stampForm(), a.text()
 	e := &a.state.Expected

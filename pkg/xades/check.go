@@ -33,7 +33,7 @@ func (a *augmentation) expect(start int64) *measurer {
 	if e.KeyInfo != "" {
 		keyInfo := part{id: e.KeyInfoID}.withForm(dereferenced(formWith(e.KeyInfo)))
 		if len(a.properties) > 1 {
-			m.add(keyInfo) // an archive timestamp covers it as it was referred to
+			m.add(keyInfo) // an archive timestamp covers the form that its reference has
 		}
 		keyInfo.hash = crypto.Hash(e.Digest)
 		m.add(keyInfo)

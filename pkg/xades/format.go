@@ -124,7 +124,7 @@ func (s *state) prepareLevel(level signing.Level, b blueprint) {
 }
 
 // Embed implements signing.Format. It reads the signed document once to check it. Levels above B-B
-// request timestamps and validation data at first.
+// request timestamps and validation data before that.
 func (f *Format) Embed(
 	ctx context.Context, in signing.Input, p signing.Prepared, value []byte,
 ) ([]byte, signing.Pieces, error) {

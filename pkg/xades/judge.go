@@ -131,8 +131,8 @@ func (j *judge) planReference(m *measurer, n int, r *foundReference) {
 	}
 }
 
-// selectProperties sees whether the first transform selects the signed properties of the signature
-// in the object that it names. That there is only one such object is for checkReferences to see.
+// selectProperties finds out whether the first transform selects the signed properties of the
+// signature in the object that it names. checkReferences checks that there is only one such object.
 func (p *plannedReference) selectProperties(what *part, f *foundSignature, m *measurer) {
 	if len(p.transforms) == 0 || f.properties < 0 {
 		return
@@ -146,7 +146,7 @@ func (p *plannedReference) selectProperties(what *part, f *foundSignature, m *me
 	what.id, what.element = "", f.properties
 }
 
-// apply applies the transforms of the reference: at first those that leave out signatures, then at
+// apply applies the transforms of the reference: first those that leave out signatures, then at
 // most one canonicalization, or else only base64. The signature starts at the offset. It returns
 // false if they are not supported.
 func (p *plannedReference) apply(what *part, signature int64) bool {
