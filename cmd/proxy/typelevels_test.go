@@ -63,14 +63,15 @@ func signTypesAtLevel(t *testing.T, p *testProxy, root string, level signing.Lev
 	if pem, err := os.ReadFile(root); err != nil || !pool.AppendCertsFromPEM(pem) {
 		t.Fatalf("root: %v", err)
 	}
+	original := newFile(t, "original.xml", text)
 	for i, result := range signed {
 		content := result.Bytes()
 		var err error
 		if i < 2 {
-			err = signsXML([]byte(text), content)
+			err = signsXML(root, original, content)
 			wantXMLLevel(t, content, pool, level)
 		} else {
-			err = signsFile(root, []byte(text), content, i == 3)
+			err = signsFile(root, original, content, i == 3)
 			wantFileLevel(t, text, content, i == 3, pool, level)
 		}
 		if err != nil {
