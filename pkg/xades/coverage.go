@@ -42,8 +42,8 @@ func (j *judge) coverage() Coverage {
 	return CoversNothing
 }
 
-// checkObjects examines the objects inside the signature that no reference signs. An attacker can add
-// one. If it stands in front of a signed object, a reader may take it for the signed one.
+// checkObjects examines the objects inside the signature that no reference signs. An attacker can
+// add one. If it stands in front of a signed object, a reader may take it for the signed one.
 func (j *judge) checkObjects(seen *sighting) {
 	last := 0 // the last one that is signed
 	for i := range seen.signed {
