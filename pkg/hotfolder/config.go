@@ -46,7 +46,7 @@ type Config struct {
 	MaxBytes         int64 // of the files of one run, unless it is one file; 0 = 256 MiB
 	MaxDocumentBytes int64 // a larger file fails; 0 = 1 GiB
 	MaxRuns          int   // of a client service at the same time; 0 = 4
-	Window           int   // files of a client service that are remembered; 0 = 50,000
+	Window           int   // files of a client service that are remembered; 0 = 10,000
 }
 
 // Service is what the engine needs of *signing.Service.
@@ -88,7 +88,7 @@ func (c *Config) setDefaults() {
 	c.MaxBytes = cmp.Or(c.MaxBytes, 256<<20)
 	c.MaxDocumentBytes = cmp.Or(c.MaxDocumentBytes, 1<<30)
 	c.MaxRuns = cmp.Or(c.MaxRuns, 4)
-	c.Window = cmp.Or(c.Window, 50_000)
+	c.Window = cmp.Or(c.Window, 10_000)
 	if c.Ignored == nil {
 		c.Ignored = DefaultIgnored
 	}

@@ -19,6 +19,7 @@ type logger = logr.Logger
 type plan struct {
 	tick   time.Time // of Config.Schedule, by the wall clock; zero = never
 	scan   time.Time
+	rested time.Time // no scan before this time because of a hint
 	renew  time.Time
 	owners time.Time
 	due    time.Time // when the next file becomes complete; zero = unknown
@@ -42,7 +43,7 @@ func (f *folder) loop(ctx context.Context) {
 		}
 		ticked := !p.tick.IsZero() && !now.Round(0).Before(p.tick)
 		if ticked || !now.Before(p.scan) {
-			p.scan = f.scan(ctx, now)
+			p.scan, p.rested = f.scan(ctx, now)
 		}
 		if ticked {
 			f.count(time.Now())
@@ -81,22 +82,24 @@ func (f *folder) rest(ctx context.Context, p *plan) {
 	case <-ctx.Done():
 	case <-f.storage.Wake():
 		// Events come in crowds, so the scan waits for a moment.
-		if at := time.Now().Add(hintDelay); at.Before(p.scan) {
-			p.scan = at
+		at := time.Now().Add(hintDelay)
+		if at.Before(p.rested) {
+			at = p.rested
 		}
+		p.scan = earlier(p.scan, at)
 	}
 }
 
-// scan lists the input folder and returns when the next scan is due. A long list is made less
-// often.
-func (f *folder) scan(ctx context.Context, now time.Time) time.Time {
+// scan lists the input folder and returns when the next scan is due, and before which time hints
+// cause none. A long list is made less often.
+func (f *folder) scan(ctx context.Context, now time.Time) (next, rested time.Time) {
 	s := f.window.begin(now)
 	for e, err := range f.storage.List(ctx) {
 		if err != nil {
 			if ctx.Err() == nil {
 				f.report(err)
 			}
-			return time.Now().Add(faultDelay)
+			return time.Now().Add(faultDelay), time.Time{}
 		}
 		s.add(e)
 	}
@@ -111,10 +114,15 @@ func (f *folder) scan(ctx context.Context, now time.Time) time.Time {
 			pause = time.Minute
 		}
 	}
-	pause = max(pause, 10*after.Sub(now))
+	rest := scanShare * after.Sub(now)
+	pause = max(pause, rest)
 	f.metrics.listed(f.client, f.window, len(f.window.files)-len(ready), after, pause)
-	return after.Add(pause)
+	return after.Add(pause), after.Add(rest)
 }
+
+// scanShare is how many times longer than a scan the pause after it is. So scans take a tenth of
+// the time, however many files there are.
+const scanShare = 10
 
 // count decides at a tick whether the files are enough for runs.
 func (f *folder) count(now time.Time) {
@@ -179,7 +187,14 @@ func (f *folder) claimAll(ctx context.Context) time.Time {
 		if f.inFlight() >= f.cfg.MaxRuns {
 			return earlier(next, now.Add(faultDelay)) // the end of a run wakes this goroutine
 		}
-		group := f.group(allowed)
+		group, err := f.findCompanions(ctx, f.group(allowed), now)
+		if err != nil {
+			f.report(err)
+			return time.Now().Add(faultDelay)
+		}
+		if len(group)+len(orphans) == 0 {
+			continue
+		}
 		if err := f.begin(ctx, group, orphans); err != nil {
 			f.report(err)
 			return time.Now().Add(faultDelay)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,6 +33,68 @@ func TestMoreFilesThanWindow(t *testing.T) {
 			t.Errorf("%d outputs, want %d", out, files)
 		}
 		h.has("in")
+	})
+}
+
+// TestMoreCompanionsThanWindow finds the sidecars and markers of a folder that has more of them than
+// are remembered.
+func TestMoreCompanionsThanWindow(t *testing.T) {
+	const files = 100
+	inBubble(t, func(h *harness) {
+		h.cfg.Window, h.cfg.MaxFiles, h.cfg.DoneSuffix = 20, 10, ".done"
+	}, func(h *harness) {
+		for i := range files {
+			name := fmt.Sprintf("%03d", i)
+			h.put(name+".sign.json", `{"signatureInfo": {"packaging": "DETACHED"}}`)
+			h.put(name, "text")
+			h.put(name+".done", "")
+		}
+		h.put("unmarked", "text")
+		h.pass(5 * time.Minute)
+		out := h.visible("out")
+		for i := range files {
+			if name := fmt.Sprintf("%03d.p7s", i); out[name] == "" {
+				t.Errorf("the output has no %s", name)
+			}
+		}
+		if len(out) != files {
+			t.Errorf("%d outputs, want %d", len(out), files)
+		}
+		h.has("in", "unmarked=text")
+	})
+}
+
+// crowded is a Storage with so many files that a list takes long, and with a hint after each list.
+type crowded struct {
+	hotfolder.Storage
+	lists *atomic.Int32
+	hints chan struct{}
+}
+
+func (c crowded) List(ctx context.Context) iter.Seq2[hotfolder.Entry, error] {
+	c.lists.Add(1)
+	time.Sleep(3 * time.Second) // of the fake clock
+	select {
+	case c.hints <- struct{}{}:
+	default:
+	}
+	return c.Storage.List(ctx)
+}
+
+func (c crowded) Wake() <-chan struct{} { return c.hints }
+
+// TestManyHints does not list a large folder all the time while files arrive.
+func TestManyHints(t *testing.T) {
+	lists := new(atomic.Int32)
+	inBubble(t, func(h *harness) {
+		h.wrap = func(s hotfolder.Storage) hotfolder.Storage { return crowded{s, lists, make(chan struct{}, 1)} }
+	}, func(h *harness) {
+		h.put("a.pdf", pdf("1"))
+		h.pass(330 * time.Second)
+		if n := lists.Load(); n < 9 || n > 11 {
+			t.Errorf("the folder was listed %d times in 330 seconds, want 10 times: a list takes 3 seconds", n)
+		}
+		h.has("out", "a.pdf=signed "+pdf("1"))
 	})
 }
 

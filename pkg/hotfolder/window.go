@@ -28,6 +28,8 @@ type window struct {
 	sidecars map[string]*candidate // by the name of their file
 	markers  map[string]*candidate // by the name of their file
 	counts   counts
+	at       time.Time // when the last scan began
+	partial  bool      // the folder has sidecars or markers that are not remembered
 }
 
 // counts is what a scan has found.
@@ -47,9 +49,11 @@ type scan struct {
 	*window
 	now      time.Time
 	kept     []Entry
+	full     *Entry // a later file is not kept; nil = there is room
 	sidecars map[string]*candidate
 	markers  map[string]*candidate
 	counts   counts
+	partial  bool
 }
 
 func (w *window) begin(now time.Time) *scan {
@@ -79,6 +83,10 @@ func (s *scan) add(e Entry) {
 	if s.counts.oldest.IsZero() || e.Modified.Before(s.counts.oldest) {
 		s.counts.oldest = e.Modified
 	}
+	if s.full != nil && later(e, *s.full) > 0 {
+		s.counts.beyond++
+		return
+	}
 	s.kept = append(s.kept, e)
 	if len(s.kept) >= 2*s.cfg.Window {
 		s.cut()
@@ -86,20 +94,29 @@ func (s *scan) add(e Entry) {
 }
 
 func (s *scan) companion(before, to map[string]*candidate, base string, e Entry) {
-	if e.Irregular == "" && len(to) < s.cfg.Window {
+	switch {
+	case e.Irregular != "":
+	case len(to) >= s.cfg.Window:
+		s.partial = true
+	default:
 		to[base] = before[base].seen(e, s.now)
 	}
 }
 
+// later compares the age of two files: 1 = a is later than b.
+func later(a, b Entry) int {
+	return cmp.Or(a.Modified.Compare(b.Modified), cmp.Compare(a.Name, b.Name))
+}
+
 // cut keeps the oldest files.
 func (s *scan) cut() {
-	slices.SortFunc(s.kept, func(a, b Entry) int {
-		return cmp.Or(a.Modified.Compare(b.Modified), cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(s.kept, later)
 	if len(s.kept) > s.cfg.Window {
 		s.counts.beyond += len(s.kept) - s.cfg.Window
 		clear(s.kept[s.cfg.Window:])
 		s.kept = s.kept[:s.cfg.Window]
+		last := s.kept[s.cfg.Window-1]
+		s.full = &last
 	}
 }
 
@@ -111,6 +128,7 @@ func (s *scan) end() {
 		files[e.Name] = s.window.files[e.Name].seen(e, s.now)
 	}
 	s.window.files, s.window.sidecars, s.window.markers, s.window.counts = files, s.sidecars, s.markers, s.counts
+	s.window.at, s.window.partial = s.now, s.partial
 }
 
 // seen returns the candidate of an entry; c is that of the scan before or nil.
@@ -150,7 +168,7 @@ func (w *window) due(c *candidate) time.Time {
 	case c.incomplete || c.Size == 0:
 		at = at.Add(w.cfg.IncompleteAfter)
 	case w.cfg.DoneSuffix != "":
-		if _, ok := w.markers[c.Name]; !ok {
+		if _, ok := w.markers[c.Name]; !ok && !w.partial {
 			at = at.Add(w.cfg.IncompleteAfter)
 		}
 	case c.Arrival == ArrivalWhole:
@@ -175,9 +193,7 @@ func (w *window) complete(now time.Time) (ready []*candidate, next time.Time) {
 			next = at
 		}
 	}
-	slices.SortFunc(ready, func(a, b *candidate) int {
-		return cmp.Or(a.Modified.Compare(b.Modified), cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(ready, func(a, b *candidate) int { return later(a.Entry, b.Entry) })
 	return ready, next
 }
 
