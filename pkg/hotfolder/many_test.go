@@ -36,8 +36,8 @@ func TestMoreFilesThanWindow(t *testing.T) {
 	})
 }
 
-// TestMoreCompanionsThanWindow finds the sidecars and markers of a folder that has more of them than
-// are remembered.
+// TestMoreCompanionsThanWindow finds the sidecars and markers of a folder that has more of them
+// than are remembered.
 func TestMoreCompanionsThanWindow(t *testing.T) {
 	const files = 100
 	inBubble(t, func(h *harness) {
