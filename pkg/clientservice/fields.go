@@ -85,6 +85,7 @@ func decodeEntry(e member, m *mistakes) *ClientService {
 type entryDecoder struct {
 	id string
 	*mistakes
+	limit func(name string) int // bytes of a text; nil = there is no limit for single texts
 }
 
 // object decodes data into the targets of known. prefix is the dotted name of the object with a
@@ -148,6 +149,10 @@ func (d *entryDecoder) value(name string, data json.RawMessage, target any) {
 func (d *entryDecoder) text(name string, data json.RawMessage, target *string) bool {
 	if json.Unmarshal(data, target) != nil || isNull(data) {
 		d.add(d.id, name, "want a string")
+		return false
+	}
+	if d.limit != nil && len(*target) > d.limit(name) {
+		d.add(d.id, name, "is longer than %d bytes", d.limit(name))
 		return false
 	}
 	return true

@@ -1,6 +1,7 @@
 package clientservice
 
 import (
+	"strings"
 	"unicode/utf8"
 )
 
@@ -18,6 +19,20 @@ type Sidecar struct {
 	SignatureInfo        *SignatureInfo
 }
 
+// sidecarLimit returns how many bytes a text of a sidecar may have: as many as the API allows. The
+// texts are kept with the operation. The image is not.
+func sidecarLimit(name string) int {
+	switch name[strings.LastIndexByte(name, '.')+1:] {
+	case "imageValue":
+		return MaxSidecarBytes
+	case "oneOffTemplate":
+		return 16 << 10
+	case "signatureLocation":
+		return 4096
+	}
+	return 1024
+}
+
 // DecodeSidecar reads a sidecar. It is as strict as Decode. The error names the field.
 func DecodeSidecar(data []byte) (*Sidecar, error) {
 	s := &Sidecar{}
@@ -30,7 +45,7 @@ func DecodeSidecar(data []byte) (*Sidecar, error) {
 	case text != "":
 		m.add("", "", "%s", text)
 	default:
-		d := entryDecoder{mistakes: &m}
+		d := entryDecoder{mistakes: &m, limit: sidecarLimit}
 		d.object("", data, fields{
 			"externalReference": &s.ExternalReference,
 			"contentType":       &s.ContentType,

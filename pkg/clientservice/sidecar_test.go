@@ -18,7 +18,15 @@ func TestDecodeSidecar(t *testing.T) {
 		!s.SignatureInfo.ApplyTimestamp {
 		t.Errorf("DecodeSidecar = %+v, %+v", s, s.SignatureInfo)
 	}
+	long := strings.Repeat("x", 1025)
+	image := `{"visibleSignatureInfo": {"imageValue": "` + strings.Repeat("AAAA", 100_000) + `"}}`
+	if _, err := clientservice.DecodeSidecar([]byte(image)); err != nil {
+		t.Errorf("DecodeSidecar refuses an image: %v", err)
+	}
 	for data, want := range map[string]string{
+		`{"externalReference": "` + long + `"}`:         "externalReference: is longer than 1024 bytes",
+		`{"contentType": "` + long + `"}`:               "contentType: is longer",
+		`{"signatureInfo": {"reason": "` + long + `"}}`: "signatureInfo.reason: is longer",
 		"":                                    "empty",
 		"[]":                                  "want an object",
 		`{"signatureinfo": {}}`:               "unknown key",
