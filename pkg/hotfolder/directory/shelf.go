@@ -29,6 +29,9 @@ const maxNumbers = 10_000
 // moment.
 const maxAttempts = 1000
 
+// newFolderMode is the mode of a sub-folder until setMode has set the mode that consumers need.
+const newFolderMode = 0o700
+
 // add moves a file into the folder, and chooses another name if the name is taken. An error that
 // says that the file from does not exist is os.ErrNotExist.
 func (s *shelf) add(from *dir, file, name string) error {
@@ -73,20 +76,21 @@ func (s *shelf) openIn() (err error) {
 		if !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		if s.made, err = s.top.makeOnly(s.run, 0o700); err != nil {
+		if s.made, err = s.top.makeOnly(s.run, newFolderMode); err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("make sub-folder %s: it is removed again and again", s.run)
 }
 
-// setMode sets the mode and the group of a sub-folder that was made. It keeps the bit that gives
-// the group of the folder to what is made in it.
+// setMode sets the mode and the group of a sub-folder that was made, also if it was made by a
+// process that died before it had set the mode. It keeps the bit that gives the group of the folder
+// to what is made in it.
 func (s *shelf) setMode() error {
-	if !s.made {
+	st, err := s.in.self()
+	if err == nil && !s.made && (st.Mode&0o777 != newFolderMode || int(st.Uid) != os.Geteuid()) {
 		return nil
 	}
-	st, err := s.in.self()
 	if err == nil && s.cfg.Group != 0 {
 		err = again(func() error { return unix.Fchown(s.in.fd(), -1, s.cfg.Group) })
 	}
