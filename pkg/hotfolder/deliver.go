@@ -9,6 +9,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -60,13 +61,13 @@ func (r *runner) deliver(ctx context.Context, op signing.Operation, items []*ite
 
 func resultOf(it *item, d *signing.Document) result {
 	if d.State == signing.DocumentSigned {
-		return result{item: it, signed: d}
+		return result{item: it, content: &d.Content, signed: d}
 	}
 	failure := d.Failure
 	if failure == nil {
 		failure = &signing.Failure{}
 	}
-	return result{item: it, failure: failure}
+	return result{item: it, content: &d.Content, failure: failure}
 }
 
 // rest ends the claims that are no document of the operation: their delivery has begun, or they
@@ -97,12 +98,7 @@ func (r *runner) finish(ctx context.Context, delivered []*item, results []result
 	staged := make([]error, len(results))
 	forEach(results, func(i int, res result) {
 		if !res.Delivered {
-			staged[i] = r.stage(ctx, res)
-			if signing.KindOf(staged[i]) == signing.KindAltered { // for good
-				e := signing.AsError(staged[i])
-				results[i].signed, results[i].failure = nil, &signing.Failure{Kind: e.Kind, Detail: e.Detail}
-				staged[i] = r.stage(ctx, results[i])
-			}
+			staged[i] = r.prepare(ctx, &results[i])
 		}
 	})
 	claims := make([]Claim, 0, len(results))
@@ -112,11 +108,7 @@ func (r *runner) finish(ctx context.Context, delivered []*item, results []result
 		switch err := staged[i]; {
 		case err == nil:
 			claims, ready = append(claims, res.Claim), append(ready, res)
-		case errors.Is(err, ErrChanged): // somebody wrote to the file after it was read
-			if err := r.putBack(ctx, res.item, false); err != nil && !errors.Is(err, ErrLost) {
-				fault = errors.Join(fault, err)
-				continue
-			}
+		case errors.Is(err, ErrChanged): // it has gone back
 			r.files.file(r.client, "changed")
 		case errors.Is(err, ErrLost):
 		default:
@@ -128,6 +120,33 @@ func (r *runner) finish(ctx context.Context, delivered []*item, results []result
 	}
 	r.outputFault(fault)
 	return fault
+}
+
+// prepare stages a result. If somebody wrote to the file after it was read, the file goes back and
+// the error is ErrChanged. If it cannot go back, because a new file has its name, it fails.
+func (r *runner) prepare(ctx context.Context, res *result) error {
+	err := r.stage(ctx, *res)
+	switch {
+	case signing.KindOf(err) == signing.KindAltered: // for good
+		e := signing.AsError(err)
+		res.fail(e.Kind, e.Detail)
+		return r.stage(ctx, *res)
+	case !errors.Is(err, ErrChanged):
+		return err
+	}
+	back := r.putBack(ctx, res.item, false)
+	if errors.Is(back, ErrExists) {
+		res.fail(signing.KindDamaged, "the file was changed after it was read, and another file with its name came")
+		return r.stageResult(ctx, *res)
+	}
+	if back != nil {
+		return back
+	}
+	return err
+}
+
+func (res *result) fail(kind signing.Kind, detail string) {
+	res.signed, res.failure = nil, &signing.Failure{Kind: kind, Detail: detail}
 }
 
 // show delivers staged results and ends their claims.
@@ -185,6 +204,9 @@ const textSuffix = ".txt"
 // internalReason is the reason that is written if the kind of a failure is KindInternal.
 const internalReason = "The document could not be signed because of a fault of the service."
 
+// oneLine puts a list of mistakes into one line, which IsReason expects.
+var oneLine = strings.NewReplacer(":\n  ", ": ", "\n  ", "; ", "\r", " ", "\n", "; ")
+
 // reason returns the content of this file.
 func reason(f *signing.Failure) []byte {
 	text := f.Detail
@@ -192,7 +214,7 @@ func reason(f *signing.Failure) []byte {
 		text = internalReason
 	}
 	if f.Kind != signing.KindInternal {
-		text = string(f.Kind) + ": " + text
+		text = string(f.Kind) + ": " + oneLine.Replace(text)
 	}
 	return []byte(text + "\n")
 }
@@ -204,13 +226,38 @@ const (
 	documentIndex
 )
 
-// stage writes the files of a result.
+// stage writes the files of a result. ErrChanged if the file is not what the operation has.
 func (r *runner) stage(ctx context.Context, res result) error {
-	if f, err := r.storage.Open(ctx, res.Claim); err != nil {
-		return err
-	} else if err := f.Close(); err != nil {
+	f, err := r.storage.Open(ctx, res.Claim)
+	if err != nil {
 		return err
 	}
+	if !res.known && res.content != nil {
+		err = sameContent(f, res.content)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return r.stageResult(ctx, res)
+}
+
+// sameContent returns ErrChanged if a file has other content.
+func sameContent(f File, want *signing.Content) error {
+	if f.Size() != want.Size {
+		return ErrChanged
+	}
+	digest := sha256.New()
+	if _, err := io.Copy(digest, io.NewSectionReader(f, 0, f.Size())); err != nil {
+		return err
+	}
+	if [sha256.Size]byte(digest.Sum(nil)) != want.SHA256 {
+		return ErrChanged
+	}
+	return nil
+}
+
+// stageResult writes the files of a result, also if the claimed file was changed.
+func (r *runner) stageResult(ctx context.Context, res result) error {
 	receipt := receipt{Reference: r.reference(), Document: res.text, Time: time.Now().UTC()}
 	var err error
 	if res.signed != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/cron"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
@@ -18,6 +19,7 @@ type logger = logr.Logger
 // plan says when the goroutine that scans does what next.
 type plan struct {
 	tick   time.Time // of Config.Schedule, by the wall clock; zero = never
+	wall   time.Time // when ticked was called last, by the wall clock
 	scan   time.Time
 	rested time.Time // no scan before this time because of a hint
 	renew  time.Time
@@ -29,7 +31,7 @@ type plan struct {
 func (f *folder) loop(ctx context.Context) {
 	f.window = newWindow(f.cfg)
 	var p plan
-	p.tick, _ = f.nextTick(time.Now())
+	p.ticked(f.cfg.Schedule, time.Now())
 	f.recover(ctx)
 	for ctx.Err() == nil {
 		now := time.Now()
@@ -41,13 +43,12 @@ func (f *folder) loop(ctx context.Context) {
 			p.owners = now.Add(ownersEvery)
 			f.takeOver(ctx)
 		}
-		ticked := !p.tick.IsZero() && !now.Round(0).Before(p.tick)
+		ticked := p.ticked(f.cfg.Schedule, now)
 		if ticked || !now.Before(p.scan) {
 			p.scan, p.rested = f.scan(ctx, now)
 		}
 		if ticked {
 			f.count(time.Now())
-			p.tick, _ = f.nextTick(now)
 		}
 		f.takeBack()
 		p.due = f.claimAll(ctx)
@@ -55,11 +56,19 @@ func (f *folder) loop(ctx context.Context) {
 	}
 }
 
-func (f *folder) nextTick(now time.Time) (time.Time, bool) {
-	if f.cfg.Schedule == nil {
-		return time.Time{}, false
+// ticked reports whether a tick of a schedule has come, and plans the next one. It plans again when
+// the wall clock was set back, because the tick that is planned may be far away then.
+func (p *plan) ticked(schedule *cron.Expression, now time.Time) bool {
+	if schedule == nil {
+		return false
 	}
-	return f.cfg.Schedule.Next(now.Round(0)) // without the monotonic clock
+	wall := now.Round(0) // without the monotonic clock
+	ticked := !p.tick.IsZero() && !wall.Before(p.tick)
+	if ticked || p.wall.IsZero() || wall.Before(p.wall) {
+		p.tick, _ = schedule.Next(wall)
+	}
+	p.wall = wall
+	return ticked
 }
 
 // rest waits until there is something to do.
@@ -291,9 +300,10 @@ func (f *folder) begin(ctx context.Context, group []*candidate, orphans []Entry)
 		missing = firstOf(f.storage.Claim(ctx, run, companions))
 		f.log.Info("run started", "run", run.ID, "files", claimed)
 	}
-	if claimed > 0 || err != nil { // after an error some files may be claimed
-		f.start(ctx, run, final, err != nil || missing != nil)
+	if claimed == 0 && err == nil { // other instances were faster, or the files have changed
+		return f.storage.Release(ctx, run)
 	}
+	f.start(ctx, run, final, err != nil || missing != nil) // after an error some files may be claimed
 	return err
 }
 

@@ -26,6 +26,9 @@ type runner struct {
 	unclear bool // sidecars and markers may still be in the input folder
 	// final are the names whose content need not have an end, because they have waited too long.
 	final map[string]bool
+	// read are the claims as they were when their content was read for the operation, by name. After a
+	// restart it is empty.
+	read map[string]Claim
 	// returned is told of a file that goes back to the input folder. incomplete says that its content
 	// has no end.
 	returned func(name string, incomplete bool)
@@ -39,11 +42,13 @@ type item struct {
 	text    string // stands for the name in the operation
 	sidecar *Claim // nil = none
 	marker  *Claim // nil = none
+	known   bool   // Claim describes the version whose content is in the operation
 }
 
 // result is the end of an item. Exactly one of signed and failure is set.
 type result struct {
 	*item
+	content *signing.Content // that is in the operation; nil = none
 	signed  *signing.Document
 	failure *signing.Failure
 }
@@ -93,7 +98,7 @@ func (r *runner) attempt(ctx context.Context) error {
 		return err
 	}
 	if open := r.open(items); !found && len(open) > 0 {
-		if err := r.claimCompanions(ctx, open); err != nil {
+		if open, err = r.claimCompanions(ctx, open); err != nil {
 			return err
 		}
 		client := r.cfg.Clients().Lookup(r.client)
@@ -109,6 +114,7 @@ func (r *runner) attempt(ctx context.Context) error {
 		}
 	}
 	if found {
+		r.restore(items)
 		err = r.deliver(ctx, op, items)
 	} else {
 		err = r.finish(ctx, items, nil)
@@ -120,6 +126,16 @@ func (r *runner) attempt(ctx context.Context) error {
 		r.cfg.Service.Fetched(ctx, op.ID)
 	}
 	return r.storage.Release(ctx, r.run)
+}
+
+// restore makes items describe the versions that were read. A listing describes the files as they
+// are now, and somebody may have written to them meanwhile.
+func (r *runner) restore(items []*item) {
+	for _, it := range items {
+		if c, ok := r.read[it.Name]; ok {
+			it.Size, it.Modified, it.known = c.Size, c.Modified, true
+		}
+	}
 }
 
 // reference returns the external reference of the operation of the run. It exists once in the store
@@ -174,23 +190,36 @@ func (r *runner) load(ctx context.Context) ([]*item, error) {
 }
 
 // claimCompanions claims sidecars and markers that are still in the input folder, because the
-// process died after it had claimed their files.
-func (r *runner) claimCompanions(ctx context.Context, items []*item) error {
+// process died after it had claimed their files, or because they could not be claimed then. A file
+// goes back if they still cannot be claimed. It returns the files that stay.
+func (r *runner) claimCompanions(ctx context.Context, items []*item) (stay []*item, err error) {
 	for _, it := range items {
-		if !r.unclear || r.base(it.Name) != "" {
+		fault := r.companionsOf(ctx, it)
+		if fault == nil {
+			stay = append(stay, it)
 			continue
 		}
-		if err := r.claimCompanion(ctx, it, sidecarSuffix, &it.sidecar); err != nil {
-			return err
+		lasts := !errors.Is(fault, ErrInUse) && !errors.Is(fault, ErrChanged)
+		if err := r.putBack(ctx, it, lasts); err != nil {
+			return nil, errors.Join(fault, err)
 		}
-		if r.cfg.DoneSuffix == "" {
-			continue
-		}
-		if err := r.claimCompanion(ctx, it, r.cfg.DoneSuffix, &it.marker); err != nil {
-			return err
+		if lasts {
+			r.log.Error(fault, "a file goes back, because its settings or its marker cannot be claimed", "run", r.run.ID)
 		}
 	}
-	return nil
+	return stay, nil
+}
+
+// companionsOf claims the sidecar and the marker of an item.
+func (r *runner) companionsOf(ctx context.Context, it *item) error {
+	if !r.unclear || r.base(it.Name) != "" {
+		return nil
+	}
+	err := r.claimCompanion(ctx, it, sidecarSuffix, &it.sidecar)
+	if err != nil || r.cfg.DoneSuffix == "" {
+		return err
+	}
+	return r.claimCompanion(ctx, it, r.cfg.DoneSuffix, &it.marker)
 }
 
 // claimCompanion claims the file with a suffix that belongs to an item, if it exists.
@@ -207,6 +236,9 @@ func (r *runner) claimCompanion(ctx context.Context, it *item, suffix string, to
 	}
 	if err == nil {
 		*to = &Claim{Run: r.run, Name: e.Name, Size: e.Size, Modified: e.Modified}
+	}
+	if errors.Is(err, ErrGone) { // somebody has removed it meanwhile
+		return nil
 	}
 	return err
 }

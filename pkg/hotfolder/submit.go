@@ -3,6 +3,7 @@ package hotfolder
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -17,7 +18,7 @@ type submission struct {
 	*runner
 	client   *clientservice.ClientService
 	upload   signing.Upload
-	images   map[string]*signing.Content // by imageValue
+	images   map[[sha256.Size]byte]*signing.Content // by digest of imageValue, which may be long
 	request  signing.Request
 	contents []signing.Content
 	refused  []result
@@ -41,7 +42,7 @@ func (r *runner) submit(ctx context.Context, client *clientservice.ClientService
 			up.Discard()
 		}
 	}()
-	s := &submission{runner: r, client: client, upload: up, images: make(map[string]*signing.Content)}
+	s := &submission{runner: r, client: client, upload: up, images: make(map[[sha256.Size]byte]*signing.Content)}
 	s.request = signing.Request{
 		ExternalReference: r.reference(), Description: "hot folder " + client.InputFolder, ReturnContent: true,
 	}
@@ -73,6 +74,10 @@ func (s *submission) add(ctx context.Context, it *item) error {
 	case err == nil:
 		s.request.Documents = append(s.request.Documents, doc)
 		s.contents = append(s.contents, content)
+		if s.read == nil {
+			s.read = make(map[string]Claim)
+		}
+		s.read[it.Name] = it.Claim
 		return nil
 	case errors.Is(err, ErrChanged), errors.Is(err, errNoEnd):
 		return s.goBack(ctx, it, errors.Is(err, errNoEnd))
@@ -233,7 +238,8 @@ func signatureOf(info *clientservice.SignatureInfo, typ signing.SignatureType) (
 func (s *submission) visible(v *clientservice.VisibleSignatureInfo) (*signing.VisibleSignature, error) {
 	visible := v.VisibleSignature
 	if v.ImageValue != "" {
-		image := s.images[v.ImageValue]
+		key := sha256.Sum256([]byte(v.ImageValue))
+		image := s.images[key]
 		if image == nil {
 			decoder := base64.NewDecoder(base64.StdEncoding, strings.NewReader(v.ImageValue))
 			content, err := s.upload.AddShared(decoder)
@@ -245,7 +251,7 @@ func (s *submission) visible(v *clientservice.VisibleSignatureInfo) (*signing.Vi
 				return nil, err
 			}
 			image = &content
-			s.images[v.ImageValue] = image
+			s.images[key] = image
 		}
 		visible.Image = image
 	}
