@@ -31,33 +31,14 @@ type Storage struct {
 
 var _ hotfolder.Storage = (*Storage)(nil)
 
-// Open returns the Storage of existing folders. It makes no folder but its own. The caller must
+// Open returns the Storage of existing folders for a running instance. It makes no folder but its
+// own. It returns an error if another process on this machine is the same instance. The caller must
 // close it.
 func Open(cfg Config) (hotfolder.Storage, error) {
-	cfg.Mode = cmp.Or(cfg.Mode, 0o660)
-	p := &places{cfg: cfg, staged: &stagedFiles{runs: make(map[string]map[string]string)}}
-	var devices [3]uint64
-	for i, name := range []string{cfg.Input, cfg.Output, cfg.Backup} {
-		d, err := p.open(name)
-		if err != nil {
-			return nil, err
-		}
-		st, err := d.self()
-		devices[i] = st.Dev
-		if err == nil {
-			err = d.make(ownFolder, 0o700)
-		}
-		d.close()
-		if err != nil {
-			return nil, fmt.Errorf("folder %s: %w", name, err)
-		}
-	}
-	if err := p.distinct(); err != nil {
+	s, p, err := openFolders(cfg)
+	if err != nil {
 		return nil, err
 	}
-	p.inputDevice = devices[0]
-	s := &Storage{claims: claims{p}, owners: owners{p}, results: results{p}, checks: checks{p}}
-	var err error
 	if s.lock, err = p.exclusive(); err != nil {
 		return nil, err
 	}
@@ -66,6 +47,36 @@ func Open(cfg Config) (hotfolder.Storage, error) {
 	}
 	s.input = input{places: p, watch: s.watch}
 	return s, nil
+}
+
+// openFolders returns a Storage that neither claims to be a running instance nor watches its input
+// folder.
+func openFolders(cfg Config) (*Storage, *places, error) {
+	cfg.Mode = cmp.Or(cfg.Mode, 0o660)
+	p := &places{cfg: cfg, staged: &stagedFiles{runs: make(map[string]map[string]string)}}
+	var devices [3]uint64
+	for i, name := range []string{cfg.Input, cfg.Output, cfg.Backup} {
+		d, err := p.open(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		st, err := d.self()
+		devices[i] = st.Dev
+		if err == nil {
+			err = d.make(ownFolder, 0o700)
+		}
+		d.close()
+		if err != nil {
+			return nil, nil, fmt.Errorf("folder %s: %w", name, err)
+		}
+	}
+	if err := p.distinct(); err != nil {
+		return nil, nil, err
+	}
+	p.inputDevice = devices[0]
+	s := &Storage{claims: claims{p}, owners: owners{p}, results: results{p}, checks: checks{p}}
+	s.input = input{places: p}
+	return s, p, nil
 }
 
 // startWatch starts inotify unless the folder must be polled.

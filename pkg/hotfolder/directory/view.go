@@ -295,8 +295,9 @@ func Check(ctx context.Context, cfg Config) ([]hotfolder.Finding, error) {
 	return findings, nil
 }
 
-// OpenAs opens the folders in the place of a stopped instance, for an operator. It returns an error
-// if this process is not the user that the instances run as.
+// OpenAs opens the folders in the place of an instance, for an operator. The instance should have
+// stopped. If it runs, it loses what this Storage changes (hotfolder.ErrLost). OpenAs returns an
+// error if this process is not the user that the instances run as.
 func OpenAs(cfg Config) (hotfolder.Storage, error) {
 	p, err := placesOf(cfg)
 	if err != nil {
@@ -305,5 +306,9 @@ func OpenAs(cfg Config) (hotfolder.Storage, error) {
 	if err := p.checkUser(); err != nil {
 		return nil, err
 	}
-	return Open(cfg)
+	s, _, err := openFolders(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
