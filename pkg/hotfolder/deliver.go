@@ -152,6 +152,7 @@ func (res *result) fail(kind signing.Kind, detail string) {
 // show delivers staged results and ends their claims.
 func (r *runner) show(ctx context.Context, claims []Claim, results []result) error {
 	var files, companions []BackupFile
+	var names []string // of the results of files
 	var fault error
 	errs := r.storage.Deliver(ctx, r.run, claims)
 	for i, res := range results {
@@ -165,26 +166,38 @@ func (r *runner) show(ctx context.Context, claims []Claim, results []result) err
 		if res.failure != nil {
 			file.Beside = map[string][]byte{withSuffix(res.Name, textSuffix): reason(res.failure)}
 		}
-		files = append(files, file)
+		files, names = append(files, file), append(names, res.name())
 		if res.sidecar != nil {
 			companions = append(companions, BackupFile{Claim: *res.sidecar})
 		}
 		if res.marker != nil {
 			companions = append(companions, BackupFile{Claim: *res.marker, Discard: true})
 		}
-		r.files.file(r.client, res.name())
 	}
-	for _, group := range [][]BackupFile{files, companions} {
-		if len(group) == 0 {
-			continue
+	for i, err := range r.backup(ctx, files) {
+		if err == nil { // a file is counted once, when its claim has ended
+			r.files.file(r.client, names[i])
+		} else if !errors.Is(err, ErrLost) {
+			fault = errors.Join(fault, err)
 		}
-		for _, err := range r.storage.Backup(ctx, r.run, group) {
-			if err != nil && !errors.Is(err, ErrLost) {
-				fault = errors.Join(fault, err)
-			}
+	}
+	for _, err := range r.backup(ctx, companions) {
+		if err != nil && !errors.Is(err, ErrLost) {
+			fault = errors.Join(fault, err)
 		}
 	}
 	return fault
+}
+
+// backup ends claims. It returns one error for each of them.
+func (r *runner) backup(ctx context.Context, files []BackupFile) []error {
+	if len(files) == 0 {
+		return nil
+	}
+	if errs := r.storage.Backup(ctx, r.run, files); errs != nil {
+		return errs
+	}
+	return make([]error, len(files))
 }
 
 // name returns the value of the metric for a result.
