@@ -143,7 +143,7 @@ func (f *hotFolderFlags) open() (hotFolders, error) {
 		default:
 			list.clients = append(list.clients, hotFolderClient{id: c.ID, cfg: directory.Config{
 				Work: f.work, Input: c.InputFolder, Output: c.OutputFolder, Backup: c.BackupFolder,
-				Flat: f.layout == "flat", Poll: true,
+				Flat: f.layout == "flat",
 			}})
 		}
 	}

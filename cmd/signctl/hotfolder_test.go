@@ -132,6 +132,9 @@ func TestHotFolderCheck(t *testing.T) {
 	if r.code != exitOK || strings.Count(r.out, "OK PRT.1: ") != 15 {
 		t.Errorf("check = %d, %s%s, want 15 good findings", r.code, r.out, r.err)
 	}
+	if !strings.Contains(r.out, "changes are seen through inotify") {
+		t.Errorf("check of a local folder says %s", r.out)
+	}
 	for _, folder := range []string{"in", "out", "backup"} {
 		if list, _ := os.ReadDir(filepath.Join(w.folder, folder)); len(list) > 0 {
 			t.Errorf("check left %v in %s", list, folder)
