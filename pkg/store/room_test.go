@@ -53,7 +53,7 @@ func TestSweepDoesNotHoldUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer up.Discard()
-	for _, err = up.Add(strings.NewReader(strings.Repeat("x", size*9/10))); err == nil && s.Used() > 6*size*95/100; {
+	for _, err = up.Add(strings.NewReader(strings.Repeat("x", size*8/10))); err == nil && s.Used() > 6*size*95/100; {
 		runtime.Gosched() // nothing tells when a sweep has ended
 		if up, err = s.NewUpload(t.Context()); err == nil {
 			up.Discard()
