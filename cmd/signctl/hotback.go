@@ -18,7 +18,13 @@ func retryRun(ctx context.Context, h hotFolders, run string, s streams) error {
 	result := h.report(s)
 	failed, found := 0, 0
 	var faults []string
+	shared := sharedBackups(h.clients)
 	for _, c := range h.clients {
+		if shared[c.cfg.Backup] {
+			faults = append(faults, c.id+": other client services use its backup folder too, so it is not known whose run "+
+				"that is; name the client service with --client")
+			continue
+		}
 		list, err := directory.Retry(ctx, c.cfg, run)
 		if err != nil {
 			faults = append(faults, c.id+": "+err.Error())
@@ -46,6 +52,17 @@ func retryRun(ctx context.Context, h hotFolders, run string, s streams) error {
 		return fmt.Errorf("run %s has no documents that failed", run)
 	}
 	return result
+}
+
+// sharedBackups returns the backup folders of more than one client service. The documents in them
+// must not come to the input folder of another client service.
+func sharedBackups(clients []hotFolderClient) map[string]bool {
+	shared := make(map[string]bool)
+	for _, c := range clients {
+		_, again := shared[c.cfg.Backup]
+		shared[c.cfg.Backup] = again
+	}
+	return shared
 }
 
 // renewedWithin is how long ago a running instance renewed its claims at most: it does so every
