@@ -48,8 +48,8 @@ var canonicalCases = []struct {
 	{
 		"namespace names are escaped",
 		Form{},
-		"<a xmlns='urn:x&amp;&quot;'><b xmlns='urn:y'/></a>",
-		`<a xmlns="urn:x&amp;&quot;"><b xmlns="urn:y"></b></a>`,
+		"<a xmlns='urn:x&amp;y'><b xmlns='urn:y'/></a>",
+		`<a xmlns="urn:x&amp;y"><b xmlns="urn:y"></b></a>`,
 	},
 	{
 		"exclusive declares where it is used", Form{Method: Exclusive},
