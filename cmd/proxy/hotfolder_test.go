@@ -7,29 +7,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/signstash-proxy/signstash-proxy/hack/signingservice/service"
 )
 
-// hotFiles is how many files one run of the kill test puts into the input folder.
-const hotFiles = 24
-
-// TestKillHotFolder kills two instances that share one folder at random moments, while files arrive
-// and a consumer takes each output at once. No file may be lost, delivered twice or seen in part,
-// and each signature that was made is delivered or counted as unknown.
+// TestKillHotFolder kills instances that share one folder, see hotKillRuns.
 func TestKillHotFolder(t *testing.T) {
 	t.Parallel()
-	multisign := []service.Credential{{Multisign: 8}}
-	remote := newRemoteSide(t, service.Options{Latency: 5 * time.Millisecond, Credentials: multisign})
-	for run := range hotKills.count(t) {
-		if !t.Run(fmt.Sprint(run), func(t *testing.T) { killHotFolder(t, remote) }) {
-			return
-		}
-	}
+	hotKillRuns(t, 400*time.Millisecond, func(t *testing.T, remote *remoteSide) hotPlace { return newHotPair(t, remote) })
 }
 
 // hotPair is two instances on one folder.
@@ -74,97 +59,34 @@ func (p *hotPair) put(name, content string) {
 	}
 }
 
-// consumer takes outputs until it is stopped.
-type consumer struct {
-	mu   sync.Mutex
-	seen map[string]int
-	torn []string
+func (p *hotPair) instances() [2]*testProxy { return p.proxy }
+
+func (p *hotPair) backedUp(context.Context) int { return len(p.list("backup")) }
+
+// list returns the files in the sub-folders of a folder.
+func (p *hotPair) list(folder string) []string {
+	list, err := filepath.Glob(filepath.Join(p.work, folder, "[0-9a-f]*", "*"))
+	if err != nil {
+		p.Error(err)
+	}
+	return list
 }
 
-// run lists the output folder all the time, checks each file that appears, and removes it and the
+// consume lists the output folder all the time, and removes each file that appears and its
 // sub-folder.
-func (c *consumer) run(ctx context.Context, t *testing.T, folder string) {
+func (p *hotPair) consume(ctx context.Context, c *consumer) {
 	for ctx.Err() == nil {
-		list, err := filepath.Glob(filepath.Join(folder, "[0-9a-f]*", "*"))
-		if err != nil {
-			t.Error(err)
-		}
-		for _, path := range list {
+		for _, path := range p.list("out") {
 			content, err := os.ReadFile(path)
 			if err != nil {
-				t.Error(err)
+				p.Error(err)
 			}
-			c.mu.Lock()
-			c.seen[filepath.Base(path)]++
-			if !strings.HasPrefix(string(content), "<Order>") || !strings.HasSuffix(string(content), "</Order>") {
-				c.torn = append(c.torn, path)
-			}
-			c.mu.Unlock()
+			c.took(path, string(content))
 			if err := os.Remove(path); err != nil {
-				t.Error(err)
+				p.Error(err)
 			}
 			_ = os.Remove(filepath.Dir(path)) // fails unless it is empty
 		}
 		time.Sleep(time.Millisecond)
-	}
-}
-
-func (c *consumer) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.seen)
-}
-
-func killHotFolder(t *testing.T, remote *remoteSide) {
-	before := remote.Counts().Signatures
-	p := newHotPair(t, remote)
-	ctx, stop := context.WithCancel(t.Context())
-	c := &consumer{seen: make(map[string]int)}
-	var consuming sync.WaitGroup
-	consuming.Go(func() { c.run(ctx, t, filepath.Join(p.work, "out")) })
-	defer func() { stop(); consuming.Wait() }()
-	for i := range hotFiles {
-		p.put(fmt.Sprintf("%02d.xml", i), fmt.Sprintf("<Order><Line>%d</Line></Order>", i))
-		if i%(hotFiles/3) == 0 {
-			victim := p.proxy[rand.N(len(p.proxy))]
-			time.Sleep(rand.N(400 * time.Millisecond)) // the random moment is what the test varies
-			victim.Kill()
-			victim.start(t)
-		}
-	}
-	until(t, "all files are delivered", func() bool { return c.count() >= hotFiles })
-	until(t, "all originals are in the backup folder", func() bool {
-		list, err := filepath.Glob(filepath.Join(p.work, "backup", "[0-9a-f]*", "*"))
-		return err == nil && len(list) == hotFiles
-	})
-	var sum [2]int64
-	for _, proxy := range p.proxy {
-		until(t, "every digest sent has an end", func() bool {
-			n := proxy.signatures(t)
-			return n["sent"] == n["returned"]+n["unknown"]+n["refused"] &&
-				proxy.metric(t, "signstash_queued_documents") == 0
-		})
-		n := proxy.signatures(t)
-		sum[0], sum[1] = sum[0]+n["returned"], sum[1]+n["unknown"]
-	}
-	stop()
-	consuming.Wait()
-	for name, n := range c.seen {
-		if n != 1 {
-			t.Errorf("%s was delivered %d times", name, n)
-		}
-	}
-	if len(c.seen) != hotFiles || len(c.torn) > 0 {
-		t.Errorf("%d files were delivered, want %d; not whole: %v", len(c.seen), hotFiles, c.torn)
-	}
-	made := remote.Counts().Signatures - before
-	t.Logf("%d signatures made, %d returned, %d unknown", made, sum[0], sum[1])
-	if made > hotFiles+sum[1] {
-		t.Errorf("%d signatures made for %d outputs, and %d are unknown", made, hotFiles, sum[1])
-	}
-	if t.Failed() {
-		for _, proxy := range p.proxy {
-			t.Log(proxy.log(t))
-		}
 	}
 }

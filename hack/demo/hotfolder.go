@@ -17,7 +17,7 @@ import (
 // hotFlags switch the hot folder on. Files are signed as soon as they are complete.
 var hotFlags = []string{"--hot.folder.enabled", "--hot.folder.trigger=immediate"}
 
-// brokenName is a file that begins like a PDF and is none.
+// brokenName is a file that begins like a PDF, but is not a PDF.
 const brokenName = "no-document.pdf"
 
 // writeHotClient writes the client file, with a hot folder, and makes its folders.

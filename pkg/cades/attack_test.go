@@ -49,7 +49,7 @@ func signerOf(p *trialpki.PKI, attributes, value []byte) []byte {
 	}))
 }
 
-// signed returns the SignerInfo of somebody who signs these attributes, in this order.
+// signed returns a SignerInfo over these attributes, in this order.
 func signerWith(p *trialpki.PKI, attributes ...[]byte) []byte {
 	set := setOf(attributes...)
 	return signerOf(p, set, valueOf(p, set))

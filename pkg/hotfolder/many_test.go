@@ -64,7 +64,8 @@ func TestMoreCompanionsThanWindow(t *testing.T) {
 	})
 }
 
-// crowded is a Storage with so many files that a list takes long, and with a hint after each list.
+// crowded is a Storage whose list takes long, because it has many files. It gives a hint after each
+// list.
 type crowded struct {
 	hotfolder.Storage
 	lists *atomic.Int32

@@ -300,7 +300,7 @@ func show(staging *dir, s stagedName, out *shelf) error {
 	return ignoreMissing(staging.removeFolder(s.String()))
 }
 
-// errManyNames is returned after so many names were taken that something must be wrong.
+// errManyNames is returned if more names are taken than normal use explains.
 var errManyNames = errors.New("a file with that name and all the numbers that were tried exists")
 
 // numbered returns a name with a number before its extension. It cuts a long name.

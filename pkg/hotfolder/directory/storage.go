@@ -169,7 +169,7 @@ func (p *places) openInput() (*dir, error) {
 var errUnmounted = errors.New("the volume is not mounted")
 
 // openOwn opens a folder below the own folder of name. If perm is not 0, missing folders are made,
-// also when somebody who removes empty folders removes them at that moment.
+// also if a consumer that removes empty folders removes them at that moment.
 func (p *places) openOwn(name string, perm os.FileMode, elements ...string) (own *dir, err error) {
 	open := p.open
 	if name == p.cfg.Input {
