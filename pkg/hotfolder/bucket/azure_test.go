@@ -44,16 +44,7 @@ func (f *azureFolders) Open(t *testing.T, ordinal int) hotfolder.Storage { retur
 // folder opens the folders of an instance.
 func (f *azureFolders) folder(t *testing.T, ordinal int) *bucket.Folder {
 	t.Helper()
-	root := "azblob://" + s3Bucket + "/" + f.prefix
-	places, err := bucket.ParsePlaces(root+"in", root+"out", root+"backup")
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder, err := f.stores(t).Folder(bucket.FolderConfig{Places: places, Ordinal: ordinal})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return folder
+	return openFolder(t, f.stores(t), "azblob://"+s3Bucket+"/"+f.prefix, ordinal)
 }
 
 // Put implements storagetest.Folders.

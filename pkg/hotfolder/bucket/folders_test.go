@@ -59,16 +59,7 @@ func (f *s3Folders) stores(t *testing.T) *bucket.Stores {
 // folder opens the folders of an instance.
 func (f *s3Folders) folder(t *testing.T, ordinal int) *bucket.Folder {
 	t.Helper()
-	root := "s3://" + s3Bucket + "/" + f.prefix
-	places, err := bucket.ParsePlaces(root+"in", root+"out", root+"backup")
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder, err := f.stores(t).Folder(bucket.FolderConfig{Places: places, Ordinal: ordinal})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return folder
+	return openFolder(t, f.stores(t), "s3://"+s3Bucket+"/"+f.prefix, ordinal)
 }
 
 // Open implements storagetest.Folders.
@@ -170,4 +161,18 @@ func TestStorageOnConditionalFake(t *testing.T) {
 		t,
 		func(t *testing.T) storagetest.Folders { return newS3Folders(fakeS3(t, conditions), "client one/") },
 	)
+}
+
+// openFolder opens the folders in, out and backup below root for an instance.
+func openFolder(t *testing.T, stores *bucket.Stores, root string, ordinal int) *bucket.Folder {
+	t.Helper()
+	places, err := bucket.ParsePlaces(root+"in", root+"out", root+"backup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := stores.Folder(bucket.FolderConfig{Places: places, Ordinal: ordinal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
 }

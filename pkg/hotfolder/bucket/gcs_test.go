@@ -78,16 +78,7 @@ func (f *gcsFolders) folder(t *testing.T, ordinal int) *bucket.Folder {
 		t.Fatal(err)
 	}
 	stores.Hasty()
-	root := "gs://" + s3Bucket + "/" + f.prefix
-	places, err := bucket.ParsePlaces(root+"in", root+"out", root+"backup")
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder, err := stores.Folder(bucket.FolderConfig{Places: places, Ordinal: ordinal})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return folder
+	return openFolder(t, stores, "gs://"+s3Bucket+"/"+f.prefix, ordinal)
 }
 
 // do makes a request as a producer or consumer.
