@@ -113,7 +113,7 @@ func (r results) copyTo(from *dir, to *shelf, c hotfolder.Claim) error {
 	defer own.close()
 	at := unix.NsecToTimespec(c.Modified.UnixNano())
 	times := []unix.Timespec{at, at}
-	_ = again(func() error { return unix.UtimesNanoAt(own.fd(), temp, times, unix.AT_SYMLINK_NOFOLLOW) })
+	_ = again(func() error { return unix.UtimesNanoAt(own.fd, temp, times, unix.AT_SYMLINK_NOFOLLOW) })
 	return to.add(own, temp, c.Name)
 }
 

@@ -80,7 +80,7 @@ func (c checks) try(folder string) (atomic string, clock time.Duration, err erro
 	clock = modified(&st).Sub(time.Now())
 	to := temp + ".renamed"
 	atomic = "a rename never replaces a file"
-	err = again(func() error { return unix.Renameat2(own.fd(), temp, own.fd(), to, unix.RENAME_NOREPLACE) })
+	err = again(func() error { return unix.Renameat2(own.fd, temp, own.fd, to, unix.RENAME_NOREPLACE) })
 	if err != nil {
 		atomic = "the file system has no rename that never replaces a file; a hard link is used instead"
 		if err = own.move(temp, own, to); err != nil {

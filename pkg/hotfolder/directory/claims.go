@@ -94,7 +94,7 @@ func (c claims) claim(from, to *dir, e hotfolder.Entry) error {
 
 // claimTo moves a file so that one of several callers succeeds.
 func (d *dir) claimTo(name string, to *dir) error {
-	err := again(func() error { return unix.Renameat2(d.fd(), name, to.fd(), name, unix.RENAME_NOREPLACE) })
+	err := again(func() error { return unix.Renameat2(d.fd, name, to.fd, name, unix.RENAME_NOREPLACE) })
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		return d.moveExclusive(name, to, name)
 	}

@@ -8,15 +8,35 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // dir is an open folder. Its methods take names of one component and never follow a symbolic link.
-type dir struct{ f *os.File }
+// It holds a bare file descriptor, because an os.File makes several system calls more each time it
+// is opened and used, and a file of a run opens many folders.
+type dir struct {
+	fd   int // -1 = closed
+	name string
+}
 
-func (d *dir) fd() int { return int(d.f.Fd()) }
-func (d *dir) close()  { _ = d.f.Close() }
+// dirOf returns the folder that is open as f, and closes f.
+func dirOf(f *os.File) (*dir, error) {
+	defer func() { _ = f.Close() }()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, pathError("open folder", f.Name(), err)
+	}
+	return &dir{fd, f.Name()}, nil
+}
+
+func (d *dir) close() {
+	if d.fd >= 0 {
+		_ = unix.Close(d.fd)
+		d.fd = -1
+	}
+}
 
 // again calls a system call until it is not interrupted. FUSE and NFS interrupt calls.
 func again(call func() error) error {
@@ -37,7 +57,7 @@ func pathError(call, name string, err error) error {
 }
 
 func (d *dir) self() (st unix.Stat_t, err error) {
-	err = again(func() error { return unix.Fstat(d.fd(), &st) })
+	err = again(func() error { return unix.Fstat(d.fd, &st) })
 	return st, err
 }
 
@@ -50,7 +70,7 @@ func (d *dir) isFolder() error {
 }
 
 func (d *dir) stat(name string) (st unix.Stat_t, err error) {
-	err = again(func() error { return unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	err = again(func() error { return unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
 	return st, pathError("stat", name, err)
 }
 
@@ -61,24 +81,46 @@ func (d *dir) exists(name string) bool {
 
 // open opens or makes a file. It does not wait for the other end of a FIFO.
 func (d *dir) open(name string, flags int, perm os.FileMode) (*os.File, error) {
-	fd := -1
+	fd, err := d.openat(name, flags, perm)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+func (d *dir) openat(name string, flags int, perm os.FileMode) (fd int, err error) {
+	err = again(func() (err error) {
+		fd, err = unix.Openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, uint32(perm))
+		return err
+	})
+	return fd, pathError("open", name, err)
+}
+
+// sub opens a folder inside d.
+func (d *dir) sub(name string) (*dir, error) {
+	fd, err := d.openat(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &dir{fd, name}, nil
+}
+
+// below opens a folder some levels below d in one system call. An error may also mean that the
+// kernel or its seccomp filter does not have that call.
+func (d *dir) below(elements []string) (*dir, error) {
+	how := &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	}
+	name, fd := strings.Join(elements, "/"), -1
 	err := again(func() (err error) {
-		fd, err = unix.Openat(d.fd(), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, uint32(perm))
+		fd, err = unix.Openat2(d.fd, name, how)
 		return err
 	})
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
-	return os.NewFile(uintptr(fd), name), nil
-}
-
-// sub opens a folder inside d.
-func (d *dir) sub(name string) (*dir, error) {
-	f, err := d.open(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return nil, err
-	}
-	return &dir{f}, nil
+	return &dir{fd, elements[len(elements)-1]}, nil
 }
 
 // make makes a folder inside d with the mode perm, and makes that durable. If it exists, make does
@@ -93,7 +135,7 @@ func (d *dir) make(name string, perm os.FileMode) error {
 
 // makeOnly is make without durability. It reports whether it made the folder.
 func (d *dir) makeOnly(name string, perm os.FileMode) (bool, error) {
-	err := again(func() error { return unix.Mkdirat(d.fd(), name, uint32(perm)) })
+	err := again(func() error { return unix.Mkdirat(d.fd, name, uint32(perm)) })
 	if errors.Is(err, unix.EEXIST) {
 		return false, nil
 	}
@@ -102,13 +144,13 @@ func (d *dir) makeOnly(name string, perm os.FileMode) (bool, error) {
 
 // move renames a file to a folder in the same file system. unix.EEXIST if the name is taken there.
 func (d *dir) move(name string, to *dir, toName string) error {
-	err := again(func() error { return unix.Renameat2(d.fd(), name, to.fd(), toName, unix.RENAME_NOREPLACE) })
+	err := again(func() error { return unix.Renameat2(d.fd, name, to.fd, toName, unix.RENAME_NOREPLACE) })
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
 		return pathError("rename", name, err)
 	}
 	// NFS and some FUSE file systems cannot do it in one step. A hard link does not replace a file
 	// either.
-	err = again(func() error { return unix.Linkat(d.fd(), name, to.fd(), toName, 0) })
+	err = again(func() error { return unix.Linkat(d.fd, name, to.fd, toName, 0) })
 	switch {
 	case err == nil:
 		return d.remove(name)
@@ -130,24 +172,24 @@ func (d *dir) moveExclusive(name string, to *dir, toName string) error {
 
 // replace renames a file and replaces what has the name.
 func (d *dir) replace(name string, to *dir, toName string) error {
-	return pathError("rename", name, again(func() error { return unix.Renameat(d.fd(), name, to.fd(), toName) }))
+	return pathError("rename", name, again(func() error { return unix.Renameat(d.fd, name, to.fd, toName) }))
 }
 
 func (d *dir) remove(name string) error {
-	return pathError("remove", name, again(func() error { return unix.Unlinkat(d.fd(), name, 0) }))
+	return pathError("remove", name, again(func() error { return unix.Unlinkat(d.fd, name, 0) }))
 }
 
 func (d *dir) removeFolder(name string) error {
-	return pathError("remove folder", name, again(func() error { return unix.Unlinkat(d.fd(), name, unix.AT_REMOVEDIR) }))
+	return pathError("remove folder", name, again(func() error { return unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR) }))
 }
 
 // sync makes the names in d durable.
 func (d *dir) sync() error {
-	err := again(func() error { return unix.Fsync(d.fd()) })
+	err := again(func() error { return unix.Fsync(d.fd) })
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) { // SMB and some FUSE file systems cannot
 		return nil
 	}
-	return pathError("sync folder", d.f.Name(), err)
+	return pathError("sync folder", d.name, err)
 }
 
 // namesAtOnce is how many names of a folder are in memory at a time.
@@ -155,13 +197,13 @@ const namesAtOnce = 512
 
 // each calls f for each name in d, until f returns false. It reads d from the beginning.
 func (d *dir) each(f func(name string, kind fs.FileMode) bool) error {
-	again, err := d.sub(".") // with an offset of its own
+	again, err := d.open(".", unix.O_RDONLY|unix.O_DIRECTORY, 0) // with an offset of its own
 	if err != nil {
 		return err
 	}
-	defer again.close()
+	defer func() { _ = again.Close() }()
 	for {
-		list, err := again.f.ReadDir(namesAtOnce)
+		list, err := again.ReadDir(namesAtOnce)
 		for _, e := range list {
 			if !f(e.Name(), e.Type()) {
 				return nil

@@ -46,7 +46,7 @@ func (p *places) fileSystem(folder string) (fileSystem, error) {
 	}
 	defer d.close()
 	var st unix.Statfs_t
-	if err := again(func() error { return unix.Fstatfs(d.fd(), &st) }); err != nil {
+	if err := again(func() error { return unix.Fstatfs(d.fd, &st) }); err != nil {
 		return fileSystem{}, pathError("statfs", folder, err)
 	}
 	kind, ok := kinds[int64(st.Type)]

@@ -94,7 +94,7 @@ func (o owners) renew() (time.Time, error) {
 	}
 	defer func() { _ = f.Close() }()
 	now := []unix.Timespec{{Nsec: unix.UTIME_NOW}, {Nsec: unix.UTIME_NOW}}
-	err = again(func() error { return unix.UtimesNanoAt(d.fd(), aliveFile, now, unix.AT_SYMLINK_NOFOLLOW) })
+	err = again(func() error { return unix.UtimesNanoAt(d.fd, aliveFile, now, unix.AT_SYMLINK_NOFOLLOW) })
 	if err != nil {
 		return time.Time{}, pathError("touch", aliveFile, err)
 	}

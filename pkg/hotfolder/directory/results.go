@@ -40,24 +40,33 @@ func deliveredFolders(run *dir) (list []string, err error) {
 
 // find opens the folder of a run that holds a claim. ErrLost if none does.
 func find(run *dir, name string) (*dir, error) {
+	d, err := findIn(run, claimedFolder, name) // most are there, and it needs no list of the folders
+	if !errors.Is(err, hotfolder.ErrLost) {
+		return d, err
+	}
 	marked, err := deliveredFolders(run)
 	if err != nil {
 		return nil, err
 	}
-	for _, folder := range append([]string{claimedFolder}, marked...) {
-		d, err := run.sub(folder)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
+	for _, folder := range marked {
+		if d, err := findIn(run, folder, name); !errors.Is(err, hotfolder.ErrLost) {
+			return d, err
 		}
-		if err != nil {
-			return nil, err
-		}
-		if d.exists(name) {
-			return d, nil
-		}
-		d.close()
 	}
 	return nil, hotfolder.ErrLost
+}
+
+// findIn opens one folder of a run if it holds a claim. ErrLost if it does not.
+func findIn(run *dir, folder, name string) (*dir, error) {
+	d, err := orLost(run.sub(folder))
+	if err != nil {
+		return nil, err
+	}
+	if !d.exists(name) {
+		d.close()
+		return nil, hotfolder.ErrLost
+	}
+	return d, nil
 }
 
 // copyBuffers are the buffers of copies.

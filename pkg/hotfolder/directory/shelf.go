@@ -92,11 +92,11 @@ func (s *shelf) setMode() error {
 		return nil
 	}
 	if err == nil && s.cfg.Group != 0 {
-		err = again(func() error { return unix.Fchown(s.in.fd(), -1, s.cfg.Group) })
+		err = again(func() error { return unix.Fchown(s.in.fd, -1, s.cfg.Group) })
 	}
 	if err == nil {
 		mode := st.Mode&unix.S_ISGID | uint32(folderModeFor(s.cfg.Mode))
-		err = again(func() error { return unix.Fchmod(s.in.fd(), mode) })
+		err = again(func() error { return unix.Fchmod(s.in.fd, mode) })
 	}
 	return pathError("set mode of", s.run, err)
 }

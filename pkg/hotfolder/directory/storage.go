@@ -141,7 +141,10 @@ func (p *places) open(name string) (*dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open folder: %w", err)
 	}
-	d := &dir{f}
+	d, err := dirOf(f)
+	if err != nil {
+		return nil, err
+	}
 	if err := d.isFolder(); err != nil {
 		d.close()
 		return nil, fmt.Errorf("open folder %s: %w", name, err)
@@ -191,6 +194,9 @@ func (p *places) openOwn(name string, perm os.FileMode, elements ...string) (own
 
 // descend opens a folder some levels below d. If perm is not 0, it makes missing folders.
 func (d *dir) descend(perm os.FileMode, elements []string) (*dir, error) {
+	if own, err := d.below(elements); err == nil {
+		return own, nil
+	}
 	at, err := d.sub(".")
 	for _, element := range elements {
 		if err != nil {

@@ -36,7 +36,7 @@ func newWatch(d *dir) (*watch, error) {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
 	const mask = unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO | unix.IN_CREATE | unix.IN_DELETE_SELF | unix.IN_ONLYDIR
-	if _, err := unix.InotifyAddWatch(fd, "/proc/self/fd/"+itoa(d.fd()), mask); err != nil {
+	if _, err := unix.InotifyAddWatch(fd, "/proc/self/fd/"+itoa(d.fd), mask); err != nil {
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("inotify_add_watch", err)
 	}
