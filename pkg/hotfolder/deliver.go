@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"hash"
 	"io"
 	"strings"
 	"time"
@@ -305,7 +304,11 @@ func (r *runner) stageSigned(ctx context.Context, res result, receipt *receipt) 
 	defer func() { _ = f.Close() }()
 	named := *res.signed
 	named.Name = res.Name
-	content := &hashed{Reader: io.NewSectionReader(f, 0, f.Size()), hash: sha256.New()}
+	var content io.Reader = io.NewSectionReader(f, 0, f.Size())
+	digest := sha256.New()
+	if r.cfg.Receipts {
+		content = io.TeeReader(content, digest)
+	}
 	name := signing.SignedName(&named)
 	if suffix := name[min(len(res.Name), len(name)):]; suffix != "" {
 		name = withSuffix(res.Name, suffix)
@@ -315,20 +318,8 @@ func (r *runner) stageSigned(ctx context.Context, res result, receipt *receipt) 
 	}
 	receipt.Status, receipt.Level = "signed", string(res.signed.Signature.Level)
 	receipt.Input = hex.EncodeToString(res.signed.Content.SHA256[:])
-	receipt.Output = hex.EncodeToString(content.hash.Sum(nil))
+	receipt.Output = hex.EncodeToString(digest.Sum(nil))
 	return nil
-}
-
-// hashed hashes what is read.
-type hashed struct {
-	io.Reader
-	hash hash.Hash
-}
-
-func (h *hashed) Read(p []byte) (int, error) {
-	n, err := h.Reader.Read(p)
-	h.hash.Write(p[:n])
-	return n, err
 }
 
 // receipt is the content of a receipt.
