@@ -60,6 +60,7 @@ type Service interface {
 	Documents(ctx context.Context, id signing.ID, from, limit int) ([]signing.Document, error)
 	OpenSigned(ctx context.Context, d signing.Document) (signing.File, error)
 	Fetched(ctx context.Context, id signing.ID)
+	Remove(ctx context.Context, clientService string, id signing.ID) error
 }
 
 // DefaultIgnored are the names of files that are not complete yet, or that no document has.

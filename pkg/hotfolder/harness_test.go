@@ -226,6 +226,7 @@ type fakeOperation struct {
 	signing.Operation
 	docs    []signing.Document
 	content [][]byte
+	removed bool
 }
 
 func newFakeService() *fakeService { return &fakeService{ops: make(map[signing.ID]*fakeOperation)} }
@@ -330,7 +331,7 @@ func (s *fakeService) FindByReference(
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range s.ops {
-		if o.ClientService == client && o.ExternalReference == reference {
+		if o.ClientService == client && o.ExternalReference == reference && !o.removed {
 			list = append(list, o.Operation)
 		}
 	}
@@ -369,6 +370,17 @@ func (s *fakeService) OpenSigned(_ context.Context, d signing.Document) (signing
 }
 
 func (s *fakeService) Fetched(context.Context, signing.ID) {}
+
+func (s *fakeService) Remove(_ context.Context, client string, id signing.ID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.ops[id]
+	if o.ClientService != client || o.removed || !o.Status.Ended() {
+		return signing.Errorf(signing.KindNotFound, "no ended operation with id %s", id)
+	}
+	o.removed = true
+	return nil
+}
 
 // documents returns all documents that were submitted, by name.
 func (s *fakeService) documents() map[string]signing.Document {

@@ -122,10 +122,27 @@ func (r *runner) attempt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if found {
-		r.cfg.Service.Fetched(ctx, op.ID)
+	if err := r.storage.Release(ctx, r.run); err != nil || !found {
+		return err
 	}
-	return r.storage.Release(ctx, r.run)
+	r.forget(ctx, op)
+	return nil
+}
+
+// forget removes the operation of a run that has ended. Its results and originals are durable in
+// the output and the backup folder, so nothing in the state folder is needed any more. It comes
+// after Release, because the operation says which claims were submitted. If the process dies before
+// it, retention removes the operation later. An operation with a callback stays, because its
+// receiver may ask for it.
+func (r *runner) forget(ctx context.Context, op signing.Operation) {
+	if op.Callback != "" {
+		r.cfg.Service.Fetched(ctx, op.ID)
+		return
+	}
+	err := r.cfg.Service.Remove(context.WithoutCancel(ctx), r.client, op.ID)
+	if err != nil && signing.KindOf(err) != signing.KindNotFound {
+		r.log.Error(err, "could not remove the operation of a run, it is kept longer", "run", r.run.ID, "operation", op.ID)
+	}
 }
 
 // restore makes items describe the versions that were read. A listing describes the files as they
