@@ -14,6 +14,7 @@ import (
 type Engine struct {
 	cfg     Config
 	metrics *metrics
+	folders folders
 }
 
 // New returns an Engine.
@@ -99,14 +100,16 @@ func (e *Engine) start(ctx context.Context, c *clientservice.ClientService) *act
 	f := &folder{
 		cfg: &e.cfg, metrics: e.metrics, client: c.ID, log: e.cfg.Log.WithValues("clientService", c.ID),
 		runs: make(map[string]bool), news: make(chan struct{}, 1), back: make(map[string]bool),
-		slots: make(chan struct{}, e.cfg.MaxRuns),
+		slots: make(chan struct{}, e.cfg.MaxRuns), hints: newHints(),
 	}
 	e.metrics.begin(c.ID, &e.cfg)
 	e.metrics.board.change(c.ID, func(s *Status) {
 		s.Input, s.Output, s.Backup = c.InputFolder, c.OutputFolder, c.BackupFolder
 	})
+	e.folders.add(f)
 	go func() {
 		defer close(a.ended)
+		defer e.folders.remove(c.ID)
 		f.work(ctx, c)
 	}()
 	return a
@@ -124,6 +127,7 @@ type folder struct {
 	running sync.WaitGroup
 	slots   chan struct{} // as many as runs may be worked on
 	news    chan struct{} // one value at most: a run has ended or given files back
+	hints   *hints        // of notifications
 
 	mu     sync.Mutex
 	runs   map[string]bool // the runs that are worked on; true = its results cannot be written

@@ -25,6 +25,8 @@ type plan struct {
 	renew  time.Time
 	owners time.Time
 	due    time.Time // when the next file becomes complete; zero = unknown
+	look   time.Time // when the files are looked at that notifications name; zero = there are none
+	looked time.Time // when that was done last
 }
 
 // loop scans the folder and starts runs until ctx is done.
@@ -42,6 +44,12 @@ func (f *folder) loop(ctx context.Context) {
 		if !now.Before(p.owners) {
 			p.owners = now.Add(ownersEvery)
 			f.takeOver(ctx)
+		}
+		if !p.look.IsZero() && !now.Before(p.look) {
+			p.look, p.looked = time.Time{}, now
+			if f.look(ctx) {
+				p.hint(now)
+			}
 		}
 		ticked := p.ticked(f.cfg.Schedule, now)
 		if ticked || !now.Before(p.scan) {
@@ -75,7 +83,7 @@ func (p *plan) ticked(schedule *cron.Expression, now time.Time) bool {
 func (f *folder) rest(ctx context.Context, p *plan) {
 	wait := longestSleep
 	now := time.Now()
-	for _, at := range []time.Time{p.scan, p.renew, p.owners, p.due} {
+	for _, at := range []time.Time{p.scan, p.renew, p.owners, p.due, p.look} {
 		if !at.IsZero() {
 			wait = min(wait, at.Sub(now))
 		}
@@ -89,14 +97,19 @@ func (f *folder) rest(ctx context.Context, p *plan) {
 	case <-timer.C:
 	case <-f.news:
 	case <-ctx.Done():
+	case <-f.hints.wake:
+		p.look = earlier(p.look, p.looked.Add(hintDelay)) // at once, unless it was done a moment ago
 	case <-f.storage.Wake():
-		// Events come in crowds, so the scan waits for a moment.
-		at := time.Now().Add(hintDelay)
-		if at.Before(p.rested) {
-			at = p.rested
-		}
-		p.scan = earlier(p.scan, at)
+		p.hint(time.Now().Add(hintDelay)) // events come in crowds, so the scan waits for a moment
 	}
+}
+
+// hint plans a scan because of a hint.
+func (p *plan) hint(at time.Time) {
+	if at.Before(p.rested) {
+		at = p.rested
+	}
+	p.scan = earlier(p.scan, at)
 }
 
 // scan lists the input folder and returns when the next scan is due, and before which time hints

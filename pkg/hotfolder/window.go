@@ -41,7 +41,10 @@ type counts struct {
 }
 
 func newWindow(cfg *Config) *window {
-	return &window{cfg: cfg, files: make(map[string]*candidate)}
+	return &window{
+		cfg: cfg, files: make(map[string]*candidate), sidecars: make(map[string]*candidate),
+		markers: make(map[string]*candidate),
+	}
 }
 
 // scan is a pass through the folder that replaces the content of a window.

@@ -32,14 +32,10 @@ type shared struct {
 }
 
 // newFolder puts a Folder together.
-func newFolder(s store, p paths, ordinal int, hinted bool, log logr.Logger) *Folder {
-	var wake chan struct{}
-	if hinted {
-		wake = make(chan struct{}, 1)
-	}
+func newFolder(s store, p paths, ordinal int, log logr.Logger) *Folder {
 	common := &shared{store: s, paths: p, ordinal: ordinal, log: log, able: &ability{}}
 	return &Folder{
-		input:   input{shared: common, wake: wake},
+		input:   input{common},
 		claims:  claims{common},
 		owners:  owners{common},
 		results: results{common},

@@ -10,10 +10,7 @@ import (
 )
 
 // input lists the input folder.
-type input struct {
-	*shared
-	wake chan struct{}
-}
+type input struct{ *shared }
 
 // objects lists all pages below a prefix. It holds one page in memory. An error is the last
 // element.
@@ -83,14 +80,6 @@ func (in *input) Stat(ctx context.Context, name string) (hotfolder.Entry, error)
 	return entry(name, o), nil
 }
 
-// Wake implements hotfolder.Input. Notify sends the hints. Without notifications it returns nil, so
-// that the folder is polled.
-func (in *input) Wake() <-chan struct{} { return in.wake }
-
-// Notify tells the engine that the input folder may have changed.
-func (in *input) Notify() {
-	select {
-	case in.wake <- struct{}{}:
-	default: // a hint waits already
-	}
-}
+// Wake implements hotfolder.Input. It returns nil, because the folder is polled. Notifications reach
+// the engine directly.
+func (in *input) Wake() <-chan struct{} { return nil }

@@ -49,8 +49,6 @@ type FolderConfig struct {
 	Ordinal int
 	// Flat puts files into output and backup folder themselves, without a sub-folder for each run.
 	Flat bool
-	// Hinted says that Hints gets notifications of new objects. So the folder is listed less often.
-	Hinted bool
 }
 
 // Folder returns the folders of one client service. It makes no call: use Check for that.
@@ -62,7 +60,7 @@ func (s *Stores) Folder(cfg FolderConfig) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Input, err)
 	}
-	return newFolder(opened, paths{Places: cfg.Places, flat: cfg.Flat}, cfg.Ordinal, cfg.Hinted, s.cfg.Log), nil
+	return newFolder(opened, paths{Places: cfg.Places, flat: cfg.Flat}, cfg.Ordinal, s.cfg.Log), nil
 }
 
 // open returns the store of a bucket.
