@@ -69,7 +69,7 @@ func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, er
 	log.Info("starting", "version", version, "instance", cfg.InstanceName, "ordinal", cfg.InstanceOrdinal)
 	p.tracing = newTracing(ctx, log.WithName("tracing"), cfg.InstanceName, os.Getenv) // wraps later parts
 	for _, step := range []func(context.Context) error{
-		p.readFiles, p.listen, p.openState, p.openService, p.openAPI, p.openHotFolder,
+		p.readFiles, p.listen, p.openState, p.openService, p.openHotFolder, p.openAPI,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -188,6 +188,7 @@ func (p *proxy) openAPI(context.Context) error {
 		Identity:           p.instances.identity,
 		Reading:            p.state.store.Reading,
 		Refusal:            p.stop.refusal,
+		HotFolders:         p.hotFolders(),
 		Log:                p.log.WithName("api"),
 		Registerer:         p.registry,
 		TokenKey:           key,

@@ -71,6 +71,9 @@ type Config struct {
 	// refused.
 	RemoteTokens RemoteTokens
 
+	// HotFolders receives notifications of new files. Nil = hot folders are not enabled.
+	HotFolders HotFolders
+
 	// SignatureTypes are the forms of signature that can be asked for. Nil = all.
 	SignatureTypes []signing.SignatureType
 

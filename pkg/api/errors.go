@@ -77,6 +77,7 @@ var answers = map[signing.Kind]answer{
 	},
 	signing.KindNotFound:  {status: 404, description: "Not found."},
 	kindNoSuchCall:        {status: 404, description: "There is no such call."},
+	KindNoHotFolder:       {status: 404, description: "There is no hot folder."},
 	kindMethod:            {status: 405, description: "The method is not allowed here."},
 	kindMisdirected:       {status: 421, description: "This is another instance."},
 	request.KindMediaType: {status: 415, description: "The content type is not accepted here."},

@@ -74,7 +74,7 @@ func (x *exchange) run(rt *route) {
 		return
 	}
 	if !rt.open {
-		if err := x.admit(); err != nil {
+		if err := x.admit(rt); err != nil {
 			x.fail(err)
 			return
 		}
@@ -101,8 +101,13 @@ func (x *exchange) run(rt *route) {
 // admit authenticates the client and counts the request against its rate. It does not count a
 // request that another instance has passed on and proved, because that instance has counted it.
 // Otherwise one request with an Idempotency-Key would count at every instance.
-func (x *exchange) admit() (err error) {
-	if x.caller, err = x.api.authenticator.authenticate(x.r, x.began); err != nil {
+func (x *exchange) admit(rt *route) (err error) {
+	if rt.notifier {
+		x.caller, err = x.api.authenticator.authenticateNotifier(x)
+	} else {
+		x.caller, err = x.api.authenticator.authenticate(x.r, x.began)
+	}
+	if err != nil {
 		return err
 	}
 	x.release = connlimit.Hold(x.r.Context(), x.client.ID)

@@ -414,7 +414,8 @@ func (l *logLines) logger() logr.Logger {
 		l.lines = append(l.lines, args)
 		l.seen <- args
 		for _, secret := range []string{
-			aliceSecret, bobSecret, basic(alice, aliceSecret)[6:], basic(bob, bobSecret)[6:], "eyJ", "a.pdf", "sealed",
+			aliceSecret, bobSecret, notifyToken(aliceSecret), basic(alice, aliceSecret)[6:], basic(bob, bobSecret)[6:],
+			"eyJ", "a.pdf", "sealed",
 		} {
 			if strings.Contains(args, secret) {
 				l.t.Errorf("a log line holds %q: %s", secret, args)

@@ -25,7 +25,9 @@ type route struct {
 	method  string
 	pattern string // as the API description writes it, with the base path
 	open    bool   // no authentication
-	handle  func(x *exchange) error
+	// senders of notifications may also authenticate by a token in the query
+	notifier bool
+	handle   func(x *exchange) error
 }
 
 // routeName is the route in logs, metrics and tests: method and pattern, without the base path.
@@ -84,6 +86,7 @@ func (a *API) routes() []route {
 		},
 		{method: http.MethodGet, pattern: a.cfg.BasePath, open: true, handle: redirectToPage},
 	}
+	all = append(all, a.notifyRoutes()...)
 	if a.cfg.KeyHomes != nil {
 		all = append(all, a.messageRoute())
 	}
@@ -171,7 +174,7 @@ func (a *API) dispatch(x *exchange) {
 
 // allowed returns the methods of the routes of a path, sorted.
 func (a *API) allowed(escaped string) (methods []string) {
-	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodPost} {
+	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodOptions, http.MethodPost} {
 		if rt, _ := a.find(method, escaped); rt == nil {
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 // TestMethodsOfEveryPath is the table of what answers what: one row a path, the methods that are
 // allowed there.
 func TestMethodsOfEveryPath(t *testing.T) {
-	h := start(t, nil)
+	h := start(t, func(h *harness) { h.cfg.HotFolders = &fakeHotFolders{} })
 	h.do(request{path: "document/sign/base64", text: signRequest("x", "%PDF")}).is(http.StatusOK, nil)
 	const id = "1024000"
 	const post, get = "POST", "GET, HEAD"
@@ -50,6 +50,8 @@ func TestMethodsOfEveryPath(t *testing.T) {
 		{"operation/sign/detail/" + id + "/contentInResponse/false/", get},
 		{"operation/sign/detail/" + id + "/documents", get},
 		{"operation/sign/detail/" + id + "/documents//", get},
+		{"hotfolder/notify", "OPTIONS, POST"},
+		{"hotfolder//notify//", "OPTIONS, POST"},
 		{"/oauth2/authorization-server/oauth/token", post},
 		{"//oauth2//authorization-server/oauth/token/", post},
 		{"/signstash/einvoice-integration-client-ws/oauth2/authorization-server/oauth/token", post},

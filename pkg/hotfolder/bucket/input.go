@@ -80,6 +80,6 @@ func (in *input) Stat(ctx context.Context, name string) (hotfolder.Entry, error)
 	return entry(name, o), nil
 }
 
-// Wake implements hotfolder.Input. It returns nil, because the folder is polled. Notifications reach
-// the engine directly.
+// Wake implements hotfolder.Input. It returns nil, because the folder is polled. The engine gets
+// notifications directly.
 func (in *input) Wake() <-chan struct{} { return nil }

@@ -89,7 +89,8 @@ func TestParseNotificationRefuses(t *testing.T) {
 		`{"Type":"SubscriptionConfirmation","SubscribeURL":"http://127.0.0.1:1/"}`: "Amazon SNS",
 		`{"Type":"Notification","TopicArn":"arn:aws:sns:x","Message":"{}"}`:        "Amazon SNS",
 	} {
-		if n, err := bucket.ParseNotification(http.Header{}, []byte(body)); err == nil || !strings.Contains(err.Error(), want) {
+		n, err := bucket.ParseNotification(http.Header{}, []byte(body))
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ParseNotification(%s) = %+v, %v, want %q", body, n, err, want)
 		}
 	}
