@@ -87,6 +87,8 @@ func declareEndpoint(e *controller.Endpoint, f *flag.FlagSet) {
 	f.Func("service-annotations",
 		"annotations of the per-pod Services: `JSON` object of strings, with {pod}, {ordinal} and {namespace} in the values",
 		func(text string) error { return json.Unmarshal([]byte(text), &e.ServiceAnnotations) })
+	f.IntVar(&e.NodePortBase, "node-port-base", 0,
+		"node port of the first instance in mode NodePort, `PORT`; instance n has PORT + n; 0 = the cluster chooses")
 	f.StringVar(&e.LoadBalancerClass, "load-balancer-class", "",
 		"`CLASS` of the load balancers in mode LoadBalancer; default: the cluster's default")
 }

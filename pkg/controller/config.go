@@ -44,6 +44,7 @@ type Endpoint struct {
 
 	ServiceAnnotations map[string]string // of the per-pod Services
 	LoadBalancerClass  string
+	NodePortBase       int // node port of ordinal 0 in mode NodePort; 0 = the cluster chooses
 }
 
 // Validate returns all mistakes in c, one per line, or nil.

@@ -164,6 +164,7 @@ func endpointsConfig(c Config) endpoints.Config {
 		RESTPort:           c.Endpoint.RESTPort,
 		ServiceAnnotations: c.Endpoint.ServiceAnnotations,
 		LoadBalancerClass:  c.Endpoint.LoadBalancerClass,
+		NodePortBase:       c.Endpoint.NodePortBase,
 	}
 }
 

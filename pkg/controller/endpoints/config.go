@@ -42,6 +42,9 @@ type Config struct {
 	// LoadBalancerClass is the class of the load balancers in mode LoadBalancer. Empty means the
 	// cluster's default. Kubernetes does not allow to change it later.
 	LoadBalancerClass string
+	// NodePortBase is the node port of ordinal 0 in mode NodePort; ordinal n has NodePortBase + n.
+	// 0 = the cluster chooses the ports.
+	NodePortBase int
 
 	Metrics prometheus.Registerer // nil = none
 }
@@ -69,6 +72,7 @@ func (c *Config) Validate() error {
 	default:
 		errs = append(errs, fmt.Errorf("mode %q is not PodDNS, NodePort, LoadBalancer or HostTemplate", c.Mode))
 	}
+	errs = append(errs, c.validateNodePorts())
 	return errors.Join(append(errs, c.validateServices()...)...)
 }
 

@@ -87,6 +87,7 @@ func (r *reconciler) addNodePort(ctx context.Context, w *cluster, s *corev1.Serv
 	}
 	yes, next := true, s.DeepCopy()
 	next.Spec.AllocateLoadBalancerNodePorts = &yes
+	r.config.setNodePort(next)
 	if err := r.client.Update(ctx, next); err != nil {
 		return fmt.Errorf("give Service %s a node port: %w", s.Name, err)
 	}

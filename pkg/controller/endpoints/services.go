@@ -165,6 +165,7 @@ func (c *Config) shape(s *corev1.Service, owner *appsv1.StatefulSet, port int) {
 	}
 	p := &s.Spec.Ports[0]
 	p.Name, p.Port, p.Protocol, p.TargetPort = "rest", int32(port), corev1.ProtocolTCP, intstr.FromInt32(int32(port))
+	c.setNodePort(s)
 }
 
 // shapeType sets the type of a Service for the mode.
