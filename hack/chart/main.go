@@ -1,6 +1,7 @@
-// Command chart writes the chart's README from README.head.md and the comments in values.yaml. A
-// comment that begins with "-- " describes the value below it. Every value has such a comment, or
-// lies below a map that has one.
+// Command chart writes the chart's README from README.head.md and the comments in values.yaml. It
+// also writes the comments as descriptions into values.schema.json, for editors. A comment that
+// begins with "-- " describes the value below it. Every value has such a comment, or lies below a
+// map that has one.
 //
 //	go run ./hack/chart
 package main
@@ -18,6 +19,9 @@ import (
 
 const folder = "charts/signstash-proxy"
 
+// generated maps each generated file to the function that returns its content.
+var generated = map[string]func(folder string) ([]byte, error){"README.md": readme, "values.schema.json": schema}
+
 func main() {
 	if err := write(folder); err != nil {
 		fmt.Fprintln(os.Stderr, "chart:", err)
@@ -26,11 +30,16 @@ func main() {
 }
 
 func write(folder string) error {
-	text, err := readme(folder)
-	if err != nil {
-		return err
+	for name, generate := range generated {
+		text, err := generate(folder)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(filepath.Join(folder, "README.md"), text, 0o644)
+	return nil
 }
 
 // value is a row of the table of values.

@@ -9,15 +9,17 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestREADME compares the README with its sources.
-func TestREADME(t *testing.T) {
-	want, err := readme("../../" + folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile(filepath.Join("../..", folder, "README.md"))
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("README.md is not what values.yaml says (%v): run `make generate`", err)
+// TestGenerated compares the generated files with their sources.
+func TestGenerated(t *testing.T) {
+	for name, generate := range generated {
+		want, err := generate("../../" + folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join("../..", folder, name))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not what values.yaml says (%v): run `make generate`", name, err)
+		}
 	}
 }
 

@@ -49,6 +49,7 @@ leader-elect: two controllers run during every update
 endpoint-mode: set endpoint.mode
 host-template: set endpoint.hostTemplate
 port-template: set endpoint.portTemplate
+node-port-base: set endpoint.nodePortBase
 service-annotations: set endpoint.serviceAnnotations
 load-balancer-class: set endpoint.loadBalancerClass
 cluster-domain: set endpoint.clusterDomain

@@ -17,11 +17,11 @@
 {{- define "signstash-proxy.settings" -}}
 - --affinity.forward={{ .Values.forward }}
 - --state.folder=/state/signstash
-- --shutdown.delay={{ .Values.shutdown.delaySeconds }}s
-- --shutdown.grace={{ .Values.shutdown.graceSeconds }}s
-- --drain.linger={{ .Values.drain.lingerSeconds }}s
+- --shutdown.delay={{ int .Values.shutdown.delaySeconds }}s
+- --shutdown.grace={{ int .Values.shutdown.graceSeconds }}s
+- --drain.linger={{ int .Values.drain.lingerSeconds }}s
 {{- with .Values.provider.domain }}
-- --einvoice-integration-client.service.domain={{ . }}
+- {{ printf "--einvoice-integration-client.service.domain=%s" . | quote }}
 {{- end }}
 {{- if include "signstash-proxy.config" . }}
 - --config=/etc/signstash/config/config.yaml
@@ -32,7 +32,7 @@
 {{- if .Values.tls.transition }}
 - --server.ssl.allow-plaintext=TRUE
 {{- end }}
-{{- with .Values.tls.caKey }}
+{{- with include "signstash-proxy.text" .Values.tls.caKey }}
 - --affinity.peers.ca-file=/etc/signstash/tls/{{ . }}
 {{- end }}
 {{- end }}
@@ -48,7 +48,7 @@
 {{- end }}
 {{- with .bucket }}
 {{- with .endpoint }}
-- --hot.folder.storage.endpoint={{ . }}
+- {{ printf "--hot.folder.storage.endpoint=%s" . | quote }}
 {{- end }}
 {{- with .region }}
 - --hot.folder.storage.region={{ . }}
@@ -57,7 +57,7 @@
 - --hot.folder.storage.path-style=TRUE
 {{- end }}
 {{- if .credentialsSecret }}
-- --hot.folder.storage.credentials-file=/etc/signstash/bucket/{{ .credentialsKey }}
+- --hot.folder.storage.credentials-file=/etc/signstash/bucket/{{ include "signstash-proxy.text" .credentialsKey }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -67,9 +67,9 @@
 {{- end }}
 {{- end }}
 
-{{/* Seconds in which a pod ends: the delay, which may be kept twice, the linger time of an instance that was removed, the last answers, and 5 to close the state folder. There is no preStop hook, because the proxy itself keeps the delay and asks the other instances meanwhile whether it was removed. */}}
+{{/* Seconds in which a pod ends: the delay, which may be kept twice, the linger time of an instance that was removed, the last answers, and 5 to close the state folder. The chart has no preStop hook, because the proxy itself keeps the delay and asks the other instances meanwhile whether it was removed. The seconds of a hook of the user that sleeps are added. */}}
 {{- define "signstash-proxy.gracePeriod" -}}
-{{ add .Values.shutdown.delaySeconds .Values.shutdown.delaySeconds .Values.drain.lingerSeconds .Values.shutdown.graceSeconds 5 }}
+{{ add (dig "preStop" "sleep" "seconds" 0 (.Values.lifecycle | default dict)) .Values.shutdown.delaySeconds .Values.shutdown.delaySeconds .Values.drain.lingerSeconds .Values.shutdown.graceSeconds 5 }}
 {{- end }}
 
 {{/* Mounts of the files that these flags name. */}}
@@ -87,7 +87,7 @@
 - {name: bucket, mountPath: /etc/signstash/bucket, readOnly: true}
 {{- end }}
 {{- range $i, $name := .Values.secrets }}
-- {name: secret-{{ $i }}, mountPath: /etc/signstash/secrets/{{ $name }}, readOnly: true}
+- {name: secret-{{ $i }}, mountPath: /etc/signstash/secrets/{{ include "signstash-proxy.text" $name }}, readOnly: true}
 {{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
@@ -101,23 +101,23 @@
 {{- with .root }}
 {{- if include "signstash-proxy.config" . }}
 - name: config
-  configMap: {name: {{ include "signstash-proxy.name" . }}-config{{ $suffix }}}
+  configMap: {name: "{{ include "signstash-proxy.name" . }}-config{{ $suffix }}"}
 {{- end }}
-{{- with .Values.tls.secretName }}
+{{- with include "signstash-proxy.text" .Values.tls.secretName }}
 - name: tls
-  secret: {secretName: {{ . }}, defaultMode: 0440{{ $optional }}}
+  secret: {secretName: {{ . | quote }}, defaultMode: 0440{{ $optional }}}
 {{- end }}
 {{- if .Values.trial.enabled }}
 - name: trial
-  secret: {secretName: {{ include "signstash-proxy.name" . }}-trial{{ $suffix }}, defaultMode: 0440}
+  secret: {secretName: "{{ include "signstash-proxy.name" . }}-trial{{ $suffix }}", defaultMode: 0440}
 {{- end }}
-{{- with .Values.hotFolder.bucket.credentialsSecret }}
+{{- with include "signstash-proxy.text" .Values.hotFolder.bucket.credentialsSecret }}
 - name: bucket
-  secret: {secretName: {{ . }}, defaultMode: 0440{{ $optional }}}
+  secret: {secretName: {{ . | quote }}, defaultMode: 0440{{ $optional }}}
 {{- end }}
 {{- range $i, $name := .Values.secrets }}
 - name: secret-{{ $i }}
-  secret: {secretName: {{ $name }}, defaultMode: 0440{{ $optional }}}
+  secret: {secretName: {{ include "signstash-proxy.text" $name | quote }}, defaultMode: 0440{{ $optional }}}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

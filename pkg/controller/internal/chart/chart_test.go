@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -201,7 +202,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: a, portTemplate: '65536'}}",
-			"/endpoint/portTemplate",
+			"gives port 65536 for the last instance",
 		},
 		{
 			"{trial: {enabled: true}, endpoint: {mode: HostTemplate, hostTemplate: '{name}', portTemplate: '443'}}",
@@ -276,9 +277,34 @@ func TestSchema(t *testing.T) {
 		}
 		return v
 	}
-	schema := read("values.schema.json")
-	delete(schema["properties"].(map[string]any), "global") // helm's own value
-	compare(t, "", read("values.yaml"), schema)
+	values, schema := read("values.yaml"), read("values.schema.json")
+	properties := schema["properties"].(map[string]any)
+	global := properties["global"].(map[string]any)
+	if global["additionalProperties"] != nil {
+		t.Error("global is closed, but it also holds the values of other charts")
+	}
+	global["additionalProperties"] = false
+	compare(t, "", values, resolve(schema, schema["$defs"].(map[string]any)).(map[string]any))
+}
+
+// resolve returns a schema with its references replaced by the definitions.
+func resolve(schema any, definitions map[string]any) any {
+	switch s := schema.(type) {
+	case map[string]any:
+		if ref, ok := s["$ref"].(string); ok {
+			all := maps.Clone(resolve(definitions[strings.TrimPrefix(ref, "#/$defs/")], definitions).(map[string]any))
+			maps.Copy(all, s) // its description
+			return all
+		}
+		for key, value := range s {
+			s[key] = resolve(value, definitions)
+		}
+	case []any:
+		for i, value := range s {
+			s[i] = resolve(value, definitions)
+		}
+	}
+	return schema
 }
 
 func compare(t *testing.T, path string, values, schema map[string]any) {
@@ -290,8 +316,9 @@ func compare(t *testing.T, path string, values, schema map[string]any) {
 	if schema["additionalProperties"] != false {
 		t.Errorf("%s: the schema is not closed", path)
 	}
+	_, whole := schema["description"] // documented as a whole: not every key needs a default
 	for name := range properties {
-		if _, ok := values[name]; !ok {
+		if _, ok := values[name]; !ok && !whole {
 			t.Errorf("%s/%s is in the schema alone", path, name)
 		}
 	}

@@ -122,10 +122,7 @@ func TestPods(t *testing.T) {
 	wantProbe(t, "controller's liveness", controller.LivenessProbe, "/healthz", "health")
 	wantProbe(t, "controller's readiness", controller.ReadinessProbe, "/readyz", "health")
 	spread := pod.Spec.TopologySpreadConstraints
-	if len(spread) != 1 || spread[0].TopologyKey != corev1.LabelHostname ||
-		!maps.Equal(spread[0].LabelSelector.MatchLabels, pod.Labels) {
-		t.Errorf("instances are spread by %+v, and have the labels %v", spread, pod.Labels)
-	}
+	wantSpread(t, spread, pod.Labels)
 	budget := find[*policyv1.PodDisruptionBudget](t, all, release).Spec
 	if !maps.Equal(budget.Selector.MatchLabels, pod.Labels) || budget.MaxUnavailable.IntValue() != 1 {
 		t.Errorf("disruptions are bounded by %+v, and instances have the labels %v", budget, pod.Labels)
@@ -308,8 +305,24 @@ func TestTemplateNames(t *testing.T) {
 func TestControllers(t *testing.T) {
 	d := find[*appsv1.Deployment](t, objects(t, modes["trial"]), release+"-controller").Spec
 	spread := d.Template.Spec.TopologySpreadConstraints
-	if *d.Replicas != 2 || len(spread) != 1 || spread[0].TopologyKey != corev1.LabelHostname ||
-		!maps.Equal(spread[0].LabelSelector.MatchLabels, d.Selector.MatchLabels) {
-		t.Errorf("%d controllers are spread by %+v", *d.Replicas, spread)
+	wantSpread(t, spread, d.Template.Labels)
+	if *d.Replicas != 2 {
+		t.Errorf("there are %d controllers, want 2", *d.Replicas)
+	}
+}
+
+// wantSpread checks that pods with these labels are spread over nodes and zones, and that a pod
+// starts even if it cannot be spread.
+func wantSpread(t *testing.T, spread []corev1.TopologySpreadConstraint, labels map[string]string) {
+	t.Helper()
+	keys := []string{corev1.LabelHostname, corev1.LabelTopologyZone}
+	if len(spread) != len(keys) {
+		t.Fatalf("pods are spread by %+v, want %v", spread, keys)
+	}
+	for i, s := range spread {
+		if s.TopologyKey != keys[i] || s.WhenUnsatisfiable != corev1.ScheduleAnyway ||
+			!maps.Equal(s.LabelSelector.MatchLabels, labels) {
+			t.Errorf("pods with labels %v are spread by %+v", labels, s)
+		}
 	}
 }
