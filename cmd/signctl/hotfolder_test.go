@@ -220,6 +220,13 @@ func TestHotFolderRetry(t *testing.T) {
 	w.put(t, "backup/1/both.pdf.txt", "also a document")
 	w.put(t, "backup/1/both.pdf~1.txt", reason)
 	w.put(t, "in/taken.pdf", "new")
+	// What the run left in the output folder. A consumer has removed the text of the long name.
+	w.put(t, "out/1/a\nb.pdf.txt", reason)
+	w.put(t, "out/1/taken.pdf.txt", reason)
+	w.put(t, "out/1/both.pdf.txt", "a signed document")
+	w.put(t, "out/1/both.pdf~1.txt", reason)
+	w.put(t, "out/1/signed.pdf", "SS")
+	w.put(t, "out/2/a\nb.pdf.txt", reason)
 	r := w.signctl(t, "retry", "1")
 	if r.code != exitFailed || !strings.Contains(r.err, "STAYS PRT.1: taken.pdf: ") {
 		t.Errorf("retry = %d, %s%s, want the file named whose name is taken", r.code, r.out, r.err)
@@ -228,6 +235,8 @@ func TestHotFolderRetry(t *testing.T) {
 		"a\nb.pdf": "A", "a\nb.pdf.sign.json": "{}", long: "long", "taken.pdf": "new", "both.pdf": "B"})
 	w.wantFiles(t, "backup", map[string]string{"1/signed.pdf": "S", "1/signed.pdf.txt": "A document with two\nlines.\n",
 		"1/taken.pdf": "old", "1/taken.pdf.txt": reason, "1/both.pdf.txt": "also a document"})
+	w.wantFiles(t, "out", map[string]string{"1/taken.pdf.txt": reason, "1/both.pdf.txt": "a signed document",
+		"1/signed.pdf": "SS", "2/a\nb.pdf.txt": reason})
 	for _, run := range []string{"2", "..", "../in", ".signstash"} {
 		if r := w.signctl(t, "retry", run); r.code != exitFailed || !strings.Contains(r.err, "FAULT PRT.1: ") {
 			t.Errorf("retry %s = %d, %s%s", run, r.code, r.out, r.err)

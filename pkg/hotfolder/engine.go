@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
@@ -143,6 +144,7 @@ func (f *folder) work(ctx context.Context, c *clientservice.ClientService) {
 		if err == nil {
 			f.report(nil)
 			f.storage = storage
+			f.announce(c)
 			f.loop(ctx)
 			f.running.Wait()
 			if err := storage.Close(); err != nil {
@@ -155,6 +157,23 @@ func (f *folder) work(ctx context.Context, c *clientservice.ClientService) {
 			return
 		}
 	}
+}
+
+// announce logs how the folders are used.
+func (f *folder) announce(c *clientservice.ClientService) {
+	kind, _, inStore := strings.Cut(c.InputFolder, "://")
+	if !inStore {
+		kind = "folder"
+	}
+	trigger, changes := "threshold", "polled"
+	if f.cfg.Immediate {
+		trigger = "immediate"
+	}
+	if f.storage.Wake() != nil {
+		changes = "watched"
+	}
+	f.log.Info("hot folder is used", "kind", kind, "input", c.InputFolder, "output", c.OutputFolder,
+		"backup", c.BackupFolder, "trigger", trigger, "changes", changes)
 }
 
 // report logs a fault of the folders once, and its end.

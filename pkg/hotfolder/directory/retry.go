@@ -15,8 +15,9 @@ import (
 )
 
 // Retry moves the documents of a run that failed from the backup folder to the input folder, each
-// with its sidecar, and removes the texts with the reasons. Documents that were signed stay. It
-// never replaces a file. After a crash it may be called again. The instances may run meanwhile.
+// with its sidecar, and removes the texts with the reasons from the backup and the output folder.
+// Documents that were signed stay. It never replaces a file. After a crash it may be called again.
+// The instances may run meanwhile.
 func Retry(ctx context.Context, cfg Config, run string) ([]Retried, error) {
 	if cfg.Flat {
 		return nil, errors.New("with the layout flat the backup folder has no sub-folders for runs")
@@ -49,15 +50,42 @@ func Retry(ctx context.Context, cfg Config, run string) ([]Retried, error) {
 		return nil, err
 	}
 	defer to.close()
-	return retryAll(ctx, p, from, to)
+	out, err := p.outputOf(run)
+	if err != nil {
+		return nil, err
+	}
+	if out != nil {
+		defer out.close()
+	}
+	return retryAll(ctx, p, retryFolders{from, to, out})
+}
+
+// retryFolders are the folders of a retry: the sub-folder of the run in the backup folder, the
+// input folder, and the sub-folder of the run in the output folder; nil = a consumer has removed
+// it.
+type retryFolders struct{ from, to, out *dir }
+
+// outputOf opens the sub-folder of a run in the output folder; nil = there is none.
+func (p *places) outputOf(run string) (*dir, error) {
+	top, err := p.open(p.cfg.Output)
+	if err != nil {
+		return nil, err
+	}
+	defer top.close()
+	d, err := top.sub(run)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return d, err
 }
 
 // retryAll moves the documents that failed. It collects their names first, because a folder that
 // changes cannot be listed.
-func retryAll(ctx context.Context, p *places, from, to *dir) (list []Retried, err error) {
-	var texts []string
-	err = eachFailed(from, func(name, text, _ string) error {
-		list, texts = append(list, Retried{Name: name}), append(texts, text)
+func retryAll(ctx context.Context, p *places, in retryFolders) (list []Retried, err error) {
+	var texts, reasons []string
+	from, to := in.from, in.to
+	err = eachFailed(from, func(name, text, reason string) error {
+		list, texts, reasons = append(list, Retried{Name: name}), append(texts, text), append(reasons, reason)
 		return ctx.Err()
 	})
 	if err != nil {
@@ -74,13 +102,29 @@ func retryAll(ctx context.Context, p *places, from, to *dir) (list []Retried, er
 		return list, err
 	}
 	for i, r := range list {
-		if r.Err == nil {
-			if err := ignoreMissing(from.remove(texts[i])); err != nil {
-				return list, err
-			}
+		if r.Err != nil {
+			continue
+		}
+		if err := errors.Join(removeReason(in.out, r.Name, reasons[i]), ignoreMissing(from.remove(texts[i]))); err != nil {
+			return list, err
 		}
 	}
 	return list, from.sync()
+}
+
+// removeReason removes the text with the reason of a document from the output folder of its run.
+// The text may have a number, because other files have its name. A file with other content stays.
+func removeReason(out *dir, name, reason string) error {
+	if out == nil {
+		return nil
+	}
+	for n := range maxReasonNumber {
+		textName := numbered(hotfolder.ReasonName(name), n)
+		if text, err := reasonIn(out, textName); err == nil && string(text) == reason {
+			return ignoreMissing(out.remove(textName))
+		}
+	}
+	return nil
 }
 
 // retry moves one document. Its sidecar goes first, so that no instance claims the document without
