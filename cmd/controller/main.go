@@ -19,6 +19,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller"
+	"github.com/signstash-proxy/signstash-proxy/pkg/memorylimit"
 )
 
 // version is set by the linker (-X main.version=…).
@@ -53,6 +54,8 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) erro
 	if s.config.REST, err = ctrl.GetConfig(); err != nil {
 		return fmt.Errorf("find the cluster: %w", err)
 	}
+	memory := memorylimit.New(memorylimit.Config{Log: logger.WithName("memory")})
+	go func() { _ = memory.Run(ctx) }() // returns nil when ctx is done
 	return controller.Run(ctx, s.config)
 }
 

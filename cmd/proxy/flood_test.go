@@ -10,9 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -156,11 +154,7 @@ func startFlooded(t *testing.T) *instance.Instance {
 	if group, err := newMemoryGroup(t, floodMemory); err != nil {
 		t.Logf("no container of %d MiB (%v): the resident memory is measured alone", floodMemory>>20, err)
 	} else {
-		script := "#!/bin/sh\necho $$ > '" + filepath.Join(group, "cgroup.procs") + "' && exec '" + binary + "' \"$@\"\n"
-		binary = filepath.Join(dir, "contained")
-		if err := os.WriteFile(binary, []byte(script), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		binary = group.contain(t, dir, binary)
 	}
 	// The request rate limit is off, because it would keep the download slots free.
 	return startInstance(
@@ -326,24 +320,4 @@ func signBig(t *testing.T, p *instance.Instance) int64 {
 		t.Fatalf("sign the large document: %d %.300s, %v", answer.status, answer.body, err)
 	}
 	return op.ID
-}
-
-// newMemoryGroup makes a cgroup (version 1 or 2) with that memory limit and removes it after the
-// test. It needs the rights to do so.
-func newMemoryGroup(t *testing.T, bytes int64) (string, error) {
-	t.Helper()
-	for _, version := range []struct{ folder, limit string }{
-		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"},
-	} {
-		group, err := os.MkdirTemp(version.folder, "signstash-flood-")
-		if err != nil {
-			continue
-		}
-		t.Cleanup(func() { _ = os.Remove(group) })
-		limit := filepath.Join(group, version.limit)
-		if _, err := os.Stat(limit); err == nil && os.WriteFile(limit, []byte(strconv.FormatInt(bytes, 10)), 0) == nil {
-			return group, nil
-		}
-	}
-	return "", fmt.Errorf("no cgroup with a memory limit can be made")
 }

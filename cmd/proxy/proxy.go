@@ -18,6 +18,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/credentials"
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/bucket"
+	"github.com/signstash-proxy/signstash-proxy/pkg/memorylimit"
 	"github.com/signstash-proxy/signstash-proxy/pkg/pades/appearance/font"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/xades"
@@ -32,6 +33,7 @@ type proxy struct {
 	started  time.Time
 	phase
 	stop      *stop
+	memory    *memorylimit.Follower
 	checkOnly bool // the configuration is checked, and nothing is started
 
 	clients     *clientservice.Watcher
@@ -67,6 +69,7 @@ func open(ctx context.Context, cfg config.Config, log logr.Logger) (_ *proxy, er
 		}
 	}()
 	log.Info("starting", "version", version, "instance", cfg.InstanceName, "ordinal", cfg.InstanceOrdinal)
+	p.memory = memorylimit.New(memorylimit.Config{Log: log.WithName("memory"), Registerer: p.registry})
 	p.tracing = newTracing(ctx, log.WithName("tracing"), cfg.InstanceName, os.Getenv) // wraps later parts
 	for _, step := range []func(context.Context) error{
 		p.readFiles, p.listen, p.openState, p.openService, p.openHotFolder, p.openAPI,

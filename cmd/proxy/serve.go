@@ -93,6 +93,7 @@ func (p *proxy) serve(ctx context.Context, again <-chan struct{}) error {
 
 // startBackground starts the parts that run until everything else has stopped.
 func (p *proxy) startBackground(ctx context.Context, t *tasks) {
+	t.start("memory limit", func() error { return p.memory.Run(ctx) })
 	t.start("client services", func() error { return p.clients.Start(ctx) })
 	if p.certificate != nil {
 		t.start("certificate", func() error { return p.certificate.Start(ctx) })

@@ -83,6 +83,8 @@ var rules = []rule{
 	{pkg: "pkg/status", may: []string{"pkg/credentials"}},
 	{pkg: "pkg/callback", may: []string{"pkg/signing", "pkg/outbound", "pkg/internal/..."}},
 	{pkg: "pkg/connlimit", may: []string{}, bare: []string{"github.com/prometheus/client_golang"}},
+	// Both programs follow the memory limit of their container.
+	{pkg: "pkg/memorylimit", may: []string{}},
 	{pkg: "pkg/certreload", may: []string{"pkg/internal/..."}},
 	{pkg: "pkg/tokenkey", may: []string{"pkg/internal/..."}},
 	{pkg: "pkg/client", may: []string{"pkg/internal/..."}, bare: []string{}},
@@ -95,7 +97,8 @@ var rules = []rule{
 	// The programs connect everything. Only they name concrete plugs.
 	{pkg: "cmd/proxy/...", may: []string{"pkg/...", "cmd/proxy/..."}},
 	{pkg: "cmd/controller/...",
-		may: []string{"pkg/controller/...", "pkg/config", "pkg/clientservice", "pkg/affinity", "cmd/controller/..."}},
+		may: []string{"pkg/controller/...", "pkg/memorylimit", "pkg/config", "pkg/clientservice", "pkg/affinity",
+			"cmd/controller/..."}},
 	// signctl judges signatures of every format. It also checks the audit record and the state folder
 	// of a stopped proxy, and works on hot folders that are folders, not buckets.
 	{pkg: "cmd/signctl/...", may: []string{"pkg/signing", "pkg/client", "pkg/pades/...", "pkg/xades", "pkg/cades",
@@ -109,21 +112,22 @@ var rules = []rule{
 // owners lists third-party modules that only a few packages may import. An import by any other
 // package is a fault.
 var owners = map[string][]string{
-	"github.com/julienschmidt/httprouter": {"pkg/api/..."},
-	"github.com/swaggest/swgui":           {"pkg/api/..."},
-	"github.com/getkin/kin-openapi":       {"pkg/api/..."},
-	"github.com/golang-jwt/jwt":           {"pkg/api/...", "pkg/remotetoken", "hack/..."},
-	"github.com/go-text/typesetting":      {"pkg/pades/appearance/..."},
-	"modernc.org/sqlite":                  {"pkg/store"},
-	"software.sslmate.com/src/go-pkcs12":  {"pkg/provider/software/..."},
-	"github.com/ThalesGroup/crypto11":     {"pkg/provider/pkcs11/..."},
-	"github.com/miekg/pkcs11":             {"pkg/provider/pkcs11/..."},
-	"github.com/schollz/progressbar":      {"cmd/signctl/..."},
-	"go.opentelemetry.io":                 {"cmd/proxy/..."},
-	"github.com/aws":                      {"pkg/hotfolder/bucket"},
-	"golang.org/x/oauth2":                 {"pkg/hotfolder/bucket"},
-	"k8s.io":                              {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
-	"sigs.k8s.io":                         {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
+	"github.com/julienschmidt/httprouter":   {"pkg/api/..."},
+	"github.com/swaggest/swgui":             {"pkg/api/..."},
+	"github.com/getkin/kin-openapi":         {"pkg/api/..."},
+	"github.com/golang-jwt/jwt":             {"pkg/api/...", "pkg/remotetoken", "hack/..."},
+	"github.com/go-text/typesetting":        {"pkg/pades/appearance/..."},
+	"github.com/KimMachineGun/automemlimit": {"pkg/memorylimit"},
+	"modernc.org/sqlite":                    {"pkg/store"},
+	"software.sslmate.com/src/go-pkcs12":    {"pkg/provider/software/..."},
+	"github.com/ThalesGroup/crypto11":       {"pkg/provider/pkcs11/..."},
+	"github.com/miekg/pkcs11":               {"pkg/provider/pkcs11/..."},
+	"github.com/schollz/progressbar":        {"cmd/signctl/..."},
+	"go.opentelemetry.io":                   {"cmd/proxy/..."},
+	"github.com/aws":                        {"pkg/hotfolder/bucket"},
+	"golang.org/x/oauth2":                   {"pkg/hotfolder/bucket"},
+	"k8s.io":                                {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
+	"sigs.k8s.io":                           {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
 }
 
 // neverLinked lists what a program must not link, directly or indirectly.
