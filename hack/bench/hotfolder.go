@@ -143,6 +143,22 @@ type hotTaken struct {
 	peakRSS, peakState int64         // bytes
 }
 
+// hotMark is after how many files the cost of a file is printed, because a case with many files
+// takes long.
+const hotMark = 100_000
+
+// print prints what each file has cost so far.
+func (t hotTaken) print(p *instance.Instance, before time.Duration, started time.Time) error {
+	now, err := processCPU(p.PID())
+	if err != nil {
+		return err
+	}
+	memory, err := p.Memory()
+	fmt.Printf("%10d files signed   %s and CPU %s a file, peak RSS %d MiB\n", t.signed,
+		ms(t.each(time.Since(started))), ms(t.each(now-before)), memory.Peak>>20)
+	return err
+}
+
 // each returns the part of one file.
 func (t hotTaken) each(d time.Duration) time.Duration { return d / time.Duration(t.signed) }
 
@@ -199,8 +215,13 @@ func (h hotWork) sign(ctx context.Context, binary string, count int, watch bool,
 		return took, err
 	}
 	took.first = time.Since(started)
+	next := hotMark
 	err = h.wait(ctx, p, func() (bool, error) {
 		took.signed, err = hotSigned(ctx, p)
+		if err == nil && took.signed >= next && took.signed < count {
+			next += hotMark
+			err = took.print(p, before, started)
+		}
 		return took.signed >= count, err
 	})
 	if err != nil {
