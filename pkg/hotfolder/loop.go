@@ -263,12 +263,21 @@ func (f *folder) inFlight() int {
 	return len(f.runs)
 }
 
-// group returns the first files up to the limits of a run.
+// leastFiles is how many files a run has at least if so many wait. It is the usual size of a call
+// to a signing service.
+const leastFiles = 100
+
+// group returns the first files up to the limits of a run. The last files are shared among the
+// runs that may be worked on at the same time. Otherwise the last run would be alone with many
+// files, and one core or the disk would have nothing to do for much of its time.
 func (f *folder) group(ready []*candidate) []*candidate {
+	waiting := len(ready) + f.window.counts.beyond
+	share := (waiting + f.cfg.MaxRuns - 1) / f.cfg.MaxRuns
+	most := min(max(share, leastFiles), f.cfg.MaxFiles)
 	var bytes int64
 	for i, c := range ready {
 		bytes += c.Size
-		if i == f.cfg.MaxFiles || i > 0 && bytes > f.cfg.MaxBytes {
+		if i == most || i > 0 && bytes > f.cfg.MaxBytes {
 			return ready[:i]
 		}
 	}
