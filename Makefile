@@ -57,6 +57,7 @@ test: vet layers ## vet, layering check and all tests (with -race if there is a 
 	@KUBEBUILDER_ASSETS=$$(hack/envtest/assets); HELM=$$(hack/envtest/helm); export KUBEBUILDER_ASSETS HELM; export GORACE="$(GORACE)"; set -x; \
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) $(RACEFLAGS) $(TESTFLAGS) ./... && \
 	$(GO) test -run '^Test(Model|Mutations|Orderly|KilledInstance)$$' ./pkg/keyhome # all schedules, without the race detector
+	cd hack/release && $(GO) test $(TESTFLAGS) ./...
 
 .PHONY: test-e2e
 test-e2e: ## test the chart in a real kind cluster with three workers, and the image with its documented command (needs Docker, or root on Debian). KEEP=1 keeps the cluster
@@ -94,6 +95,7 @@ hostile: ## open FLOOD (5000) hostile connections of each kind to a proxy with 5
 vet: ## run go vet
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./pkg/e2e
+	cd hack/release && $(GO) vet ./...
 
 .PHONY: layers
 layers: ## check which package imports which (hack/layers/rules.go)
@@ -122,6 +124,28 @@ fuzz: ## run every fuzz target for FUZZTIME (1m)
 .PHONY: bench
 bench: bin/proxy ## measure latency, throughput, memory and disk, as ratios to a floor measured in the same run. BENCHFLAGS='-case sync-1' selects a case, -strict fails on a missed goal
 	@$(RUN) ./hack/bench -bin bin $(BENCHFLAGS)
+
+# ---------------------------------------------------------------------------------------------------------------------------
+# Release
+# ---------------------------------------------------------------------------------------------------------------------------
+
+# The version of Go that go.mod names, because another one writes other bytes. Go downloads it if it is missing.
+RELEASE_GO = GOTOOLCHAIN=go$(shell sed -n 's/^go //p' go.mod) CGO_ENABLED=0 GOWORK=off
+
+.PHONY: bin/release
+bin/release:
+	@mkdir -p bin
+	@$(RELEASE_GO) $(GO) build -C hack/release -trimpath -buildvcs=false -o $(CURDIR)/bin/release .
+
+.PHONY: release
+release: bin/release ## build images, chart, archives, SBOMs and provenance in out/release, without a container engine. KEY=cosign.key signs, REGISTRY=host/path pushes
+	bin/release build -out $(OUT)/release $(if $(KEY),-key '$(KEY)') $(if $(REGISTRY),-registry '$(REGISTRY)') $(RELEASEFLAGS)
+	$(if $(REGISTRY),bin/release push -dir $(OUT)/release -registry '$(REGISTRY)' $(PUSHFLAGS))
+
+PUBLIC_KEY ?= cosign.pub
+.PHONY: verify-release
+verify-release: bin/release ## verify out/release, or the release RELEASE_VERSION in REGISTRY, with PUBLIC_KEY (cosign.pub): signatures, content, SBOMs, provenance
+	bin/release verify -key '$(PUBLIC_KEY)' $(if $(REGISTRY),-registry '$(REGISTRY)' -version '$(RELEASE_VERSION)',-dir $(OUT)/release) $(VERIFYFLAGS)
 
 # ---------------------------------------------------------------------------------------------------------------------------
 # House
