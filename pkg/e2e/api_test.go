@@ -147,11 +147,17 @@ func (w *world) ended(base, reference string) operation {
 // verifiers accept it.
 func (w *world) signed(op operation) {
 	w.t.Helper()
+	w.validFrom(op, w.root())
+}
+
+// root returns the root certificate of the simulated service (PEM).
+func (w *world) root() []byte {
+	w.t.Helper()
 	pem, err := call(w.t.Context(), w.door, credential{}, http.MethodGet, simulator+"root.pem", nil)
 	if err != nil || pem.status != http.StatusOK {
 		w.t.Fatalf("root certificate: %v, %v", pem, err)
 	}
-	w.validFrom(op, pem.body)
+	return pem.body
 }
 
 // validFrom checks that an operation contains one document whose signature chains to root (PEM).

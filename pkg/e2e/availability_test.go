@@ -246,20 +246,3 @@ func (v *availability) tally() (n tally) {
 	}
 	return n
 }
-
-// metric reads one counter of an instance.
-func (v *availability) metric(ordinal int, name string) (int64, error) {
-	url := strings.Replace(instanceURL(ordinal), ":8080", ":8081", 1) + "/metrics"
-	a, err := call(v.t.Context(), v.door, credential{}, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(a.body)) {
-		if value, found := strings.CutPrefix(line, name+" "); found {
-			var n float64
-			_, err := fmt.Sscan(value, &n)
-			return int64(n), err
-		}
-	}
-	return 0, fmt.Errorf("%s: %d, without %s", url, a.status, name)
-}

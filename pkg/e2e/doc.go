@@ -5,5 +5,6 @@
 // the cluster. They reach into it through a proxy, hack/e2e/door. Its NodePort is a loopback port.
 //
 // TestCluster follows the life of a release. TestAvailability disturbs its instances while a client
-// sends Idempotency-Keys.
+// sends Idempotency-Keys, and TestHotFolder while they sign the files of a shared folder and of a
+// bucket.
 package e2e

@@ -16,9 +16,16 @@ var clusterWide = func() string {
 	return fmt.Sprintf("%s-%s-controller-%x", namespace, release, digest[:4])
 }()
 
-// install installs the chart into a namespace where the API server enforces the restricted Pod
-// Security level.
+// install installs the chart.
 func (w *world) install() {
+	w.prepare()
+	w.helm("--wait")
+	w.wantReady(3)
+}
+
+// prepare makes the namespaces and opens the door. In the namespace of the release the API server
+// enforces the restricted Pod Security level.
+func (w *world) prepare() {
 	for _, name := range []string{namespace, doorNamespace} {
 		w.must("kubectl", "delete", "namespace", name, "--ignore-not-found") // left by an earlier run
 		w.must("kubectl", "create", "namespace", name)
@@ -32,8 +39,6 @@ func (w *world) install() {
 		w.t.Fatalf("a privileged pod: %v, want a refusal by the API server", err)
 	}
 	w.openDoor()
-	w.helm("--wait")
-	w.wantReady(3)
 }
 
 // leastPrivilege checks the running processes and the rights of the proxy's account.

@@ -15,7 +15,8 @@ import (
 )
 
 // images are the images that hack/e2e/images has built.
-var images = []string{"signstash-proxy:e2e", "signstash-proxy:e2e-next", "signstash-trial:e2e", "signstash-door:e2e"}
+var images = []string{"signstash-proxy:e2e", "signstash-proxy:e2e-next", "signstash-trial:e2e", "signstash-door:e2e",
+	"signstash-bucket:e2e"}
 
 // kind is the cluster in which the tests run.
 var kind cluster.Config

@@ -150,6 +150,12 @@ func (w *world) tryHelm(args ...string) error {
 // eventually calls check until it returns nil.
 func (w *world) eventually(check func() error) {
 	w.t.Helper()
+	w.eventuallyEvery(interval, check)
+}
+
+// eventuallyEvery is eventually with another time between two checks, for checks that cost much.
+func (w *world) eventuallyEvery(interval time.Duration, check func() error) {
+	w.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
 		err := check()
@@ -279,6 +285,8 @@ func (w *world) openDoor() {
 					"containers": []any{object{
 						"name": "door", "image": "signstash-door:e2e", "imagePullPolicy": "Never",
 						"args": []any{"--address=0.0.0.0:8888"},
+						// Without a share of its own it would be the last to get time on a busy machine.
+						"resources": object{"requests": object{"cpu": "200m"}},
 					}},
 				},
 			}},

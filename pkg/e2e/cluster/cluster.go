@@ -37,7 +37,7 @@ func provider() *kind.Provider {
 // Up creates the cluster unless it exists and answers, and writes its kubeconfig. made is true if
 // Up created the cluster.
 func Up(ctx context.Context, c Config) (made bool, err error) {
-	if err := os.MkdirAll(c.Folder, 0o755); err != nil {
+	if err := os.MkdirAll(c.Shared(), 0o755); err != nil {
 		return false, fmt.Errorf("make work folder: %w", err)
 	}
 	p := provider()
@@ -55,7 +55,7 @@ func Up(ctx context.Context, c Config) (made bool, err error) {
 		if err := c.checkPorts(ctx); err != nil {
 			return false, err
 		}
-		if err := c.checkWorkers(p); err != nil {
+		if err := c.checkNodes(ctx, p); err != nil {
 			return false, err
 		}
 		return false, p.ExportKubeConfig(c.Name, c.Kubeconfig(), false)
@@ -95,6 +95,9 @@ func (c Config) spec() *v1alpha4.Cluster {
 	for range c.Workers {
 		spec.Nodes = append(spec.Nodes, v1alpha4.Node{Role: v1alpha4.WorkerRole})
 	}
+	for i := range spec.Nodes {
+		spec.Nodes[i].ExtraMounts = []v1alpha4.Mount{{HostPath: c.Shared(), ContainerPath: SharedMount}}
+	}
 	v1alpha4.SetDefaultsCluster(spec)
 	return spec
 }
@@ -113,8 +116,9 @@ func (c Config) checkPorts(ctx context.Context) error {
 	return nil
 }
 
-// checkWorkers returns an error if the existing cluster has fewer workers than c asks for.
-func (c Config) checkWorkers(p *kind.Provider) error {
+// checkNodes returns an error if the existing cluster has fewer workers than c asks for, or a node
+// that lacks the shared folder. Neither can be added.
+func (c Config) checkNodes(ctx context.Context, p *kind.Provider) error {
 	all, err := p.ListInternalNodes(c.Name)
 	if err != nil {
 		return fmt.Errorf("list nodes: %w", err)
@@ -122,6 +126,12 @@ func (c Config) checkWorkers(p *kind.Provider) error {
 	if workers := len(all) - 1; workers < c.Workers {
 		return fmt.Errorf("cluster %s has %d workers, want %d: remove it (make kind-down) or choose another name "+
 			"(KIND_CLUSTER)", c.Name, workers, c.Workers)
+	}
+	for _, node := range all {
+		if _, err := inNode(ctx, node, "test", "-d", SharedMount); err != nil {
+			return fmt.Errorf("node %s has no folder %s: remove the cluster (make kind-down): %w", node.String(),
+				SharedMount, err)
+		}
 	}
 	return nil
 }
@@ -183,7 +193,8 @@ func docker(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Down removes the cluster and its kubeconfig. It succeeds if the cluster does not exist.
+// Down removes the cluster, its kubeconfig and the folder that its nodes shared. It succeeds if the
+// cluster does not exist.
 func Down(c Config) error {
 	p := provider()
 	if err := p.Delete(c.Name, c.Kubeconfig()); err != nil {
@@ -191,6 +202,9 @@ func Down(c Config) error {
 	}
 	if err := os.Remove(c.Kubeconfig()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove kubeconfig: %w", err)
+	}
+	if err := os.RemoveAll(c.Shared()); err != nil { // files of pods belong to other users
+		return fmt.Errorf("remove the folder that the nodes shared: %w", err)
 	}
 	left, err := p.List()
 	if err != nil {

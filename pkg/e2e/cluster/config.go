@@ -20,8 +20,8 @@ type Config struct {
 	// NodeImage is "pull" (the image that kind names), "local" (an image built here), or "auto" (local
 	// if a local image exists or the pull fails). KIND_NODE, default auto.
 	NodeImage string
-	// Folder holds the kubeconfig and saved settings of this machine. KIND_WORK_DIR, default
-	// kind-local in TMPDIR or /var/tmp.
+	// Folder holds the kubeconfig, the folder that the nodes share, and saved settings of this
+	// machine. KIND_WORK_DIR, default kind-local in TMPDIR or /var/tmp.
 	Folder string
 	// Scripts is the folder hack/kind, which contains build-node-image.
 	Scripts string
@@ -71,6 +71,13 @@ func number(name string, otherwise, least, most int) (int, error) {
 	}
 	return n, nil
 }
+
+// SharedMount is the path of Shared in each node.
+const SharedMount = "/shared"
+
+// Shared returns the folder of the host that all nodes see at SharedMount. Tests use it as a volume
+// that pods on different nodes share.
+func (c Config) Shared() string { return filepath.Join(c.Folder, c.Name+".shared") }
 
 // Kubeconfig returns the path of the file with which kubectl and helm reach the cluster.
 func (c Config) Kubeconfig() string { return filepath.Join(c.Folder, c.Name+".kubeconfig") }
