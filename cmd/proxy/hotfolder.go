@@ -29,7 +29,8 @@ func (p *proxy) openHotFolder(context.Context) error {
 	p.hotFolder, err = hotfolder.New(hotfolder.Config{
 		Service:          p.service,
 		Clients:          p.clients.Current,
-		Open:             p.openFolders,
+		Open:             p.folderOpener(),
+		Abandoned:        p.abandonedFolders,
 		Ordinal:          p.cfg.InstanceOrdinal,
 		Expected:         p.expected,
 		Refusal:          p.stop.refusal,
@@ -50,22 +51,48 @@ func (p *proxy) openHotFolder(context.Context) error {
 	return err
 }
 
+// folderOpener returns the function that opens the hot folders of client services. No folder may be
+// used by two of them.
+func (p *proxy) folderOpener() func(*clientservice.ClientService) (hotfolder.Storage, error) {
+	neighbours := new(directory.Neighbours)
+	return func(c *clientservice.ClientService) (hotfolder.Storage, error) { return p.openFolders(c, neighbours) }
+}
+
+// abandonedFolders returns the folders with runs that no client service has any more.
+func (p *proxy) abandonedFolders(ctx context.Context, services *clientservice.Services) (
+	[]hotfolder.Abandoned, error,
+) {
+	var folders []string
+	for c := range services.All() {
+		for _, folder := range []string{c.InputFolder, c.OutputFolder, c.BackupFolder} {
+			if folder != "" && !bucket.IsURL(folder) {
+				folders = append(folders, folder)
+			}
+		}
+	}
+	return directory.FindAbandoned(ctx, p.cfg.WorkFolder, folders)
+}
+
 // openFolders opens the hot folder of a client service.
-func (p *proxy) openFolders(c *clientservice.ClientService) (hotfolder.Storage, error) {
+func (p *proxy) openFolders(c *clientservice.ClientService, neighbours *directory.Neighbours) (
+	hotfolder.Storage, error,
+) {
 	h := p.cfg.HotFolder
 	if bucket.IsURL(c.InputFolder) || bucket.IsURL(c.OutputFolder) || bucket.IsURL(c.BackupFolder) {
 		return p.openBucket(c)
 	}
 	return directory.Open(directory.Config{
-		Work:    p.cfg.WorkFolder,
-		Input:   c.InputFolder,
-		Output:  c.OutputFolder,
-		Backup:  c.BackupFolder,
-		Ordinal: p.cfg.InstanceOrdinal,
-		Flat:    h.Layout == config.LayoutFlat,
-		Mode:    h.OutputMode,
-		Group:   h.OutputGroup,
-		Log:     p.log.WithName("hotfolder").WithValues("clientService", c.ID),
+		Work:       p.cfg.WorkFolder,
+		Input:      c.InputFolder,
+		Output:     c.OutputFolder,
+		Backup:     c.BackupFolder,
+		Client:     c.ID,
+		Ordinal:    p.cfg.InstanceOrdinal,
+		Flat:       h.Layout == config.LayoutFlat,
+		Mode:       h.OutputMode,
+		Group:      h.OutputGroup,
+		Neighbours: neighbours,
+		Log:        p.log.WithName("hotfolder").WithValues("clientService", c.ID),
 	})
 }
 

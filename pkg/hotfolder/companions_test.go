@@ -75,7 +75,11 @@ func TestSidecarCannotBeClaimed(t *testing.T) {
 	})
 }
 
-// TestSidecarRemoved ends a run whose sidecar disappears before it is claimed.
+// goneText is the reason of a file whose sidecar has disappeared.
+const goneText = "a.txt.txt=invalid: its settings a.txt.sign.json were removed before they were read\n"
+
+// TestSidecarRemoved fails a file whose sidecar disappears before it is claimed, because its
+// signature would have other fields than its producer wanted.
 func TestSidecarRemoved(t *testing.T) {
 	inBubble(t, func(h *harness) {
 		h.wrap = func(s hotfolder.Storage) hotfolder.Storage {
@@ -91,7 +95,7 @@ func TestSidecarRemoved(t *testing.T) {
 		h.put("a.txt.sign.json", `{}`)
 		h.put("a.txt", "a")
 		h.pass(time.Minute)
-		h.has("out", "a.txt.p7m=signed a")
+		h.has("out", goneText)
 		h.hasNoRuns()
 	})
 }
@@ -106,10 +110,10 @@ func (v vanishing) Claim(ctx context.Context, run hotfolder.Run, files []hotfold
 	return v.Storage.Claim(ctx, run, files)
 }
 
-// TestSidecarVanishes goes on with a run of an earlier process if the sidecar that it finds in the
+// TestSidecarVanishes fails the file of an earlier process if the sidecar that it finds in the
 // input folder is gone when it is claimed.
 func TestSidecarVanishes(t *testing.T) {
-	d := &death{at: 2, before: true} // before the sidecar is claimed
+	d := &death{at: 3, before: true} // before the sidecar is claimed
 	inBubble(t, func(h *harness) {
 		h.wrap = func(s hotfolder.Storage) hotfolder.Storage { return dying{s, d} }
 	}, func(h *harness) {
@@ -120,7 +124,7 @@ func TestSidecarVanishes(t *testing.T) {
 		h.wrap = func(s hotfolder.Storage) hotfolder.Storage { return vanishing{s} }
 		h.start()
 		h.pass(time.Minute)
-		h.has("out", "a.txt.p7m=signed a")
+		h.has("out", goneText)
 		h.hasNoRuns()
 	})
 }

@@ -19,8 +19,11 @@ type Config struct {
 	Service Service
 	Clients func() *clientservice.Services // the client services in force
 	// Open opens the folders of a client service. It is called again after an error.
-	Open    func(*clientservice.ClientService) (Storage, error)
-	Ordinal int // of this instance
+	Open func(*clientservice.ClientService) (Storage, error)
+	// Abandoned looks for input folders with runs that no client service has any more. Nil = not
+	// looked for.
+	Abandoned func(context.Context, *clientservice.Services) ([]Abandoned, error)
+	Ordinal   int // of this instance
 	// Expected reports whether an instance with that ordinal exists or may come back. The runs of
 	// others are taken over at once. Nil = all may come back.
 	Expected func(ordinal int) bool
@@ -33,7 +36,9 @@ type Config struct {
 	Threshold int              // how many complete files start runs at a tick of Schedule; 0 = 1000
 	Immediate bool             // start a run as soon as a file is complete
 	MaxWait   time.Duration    // after this time a complete file starts a run; 0 = never
-	LockTime  time.Duration    // after this silence the runs of an instance are taken over; 0 = 24 h
+	// After this silence the runs of an instance are taken over, and after leastLockTime at the
+	// earliest. 0 = 24 h.
+	LockTime time.Duration
 
 	Stability       time.Duration // how long a file must not change; 0 = 5 s
 	IncompleteAfter time.Duration // after this time an incomplete file fails; 0 = 10 min
@@ -77,12 +82,17 @@ const (
 	clientsEvery  = 5 * time.Second  // how often a change of the client file is looked for
 	resultsEvery  = time.Second      // how often results of a run that has not ended are delivered
 	hintDelay     = time.Second      // between two scans because of hints: events come in crowds
+	hungAfter     = 10 * time.Second // how long folders may take to stop before the others go on without them
 	longestSleep  = 30 * time.Second // so that a jump of the wall clock delays a tick by this time at most
 )
 
+// leastLockTime is the shortest lock time. An instance that lives renews its claims every
+// renewInterval. One renewal may come late or get lost, so that two must be missing.
+const leastLockTime = 3 * renewInterval
+
 func (c *Config) setDefaults() {
 	c.Threshold = cmp.Or(c.Threshold, 1000)
-	c.LockTime = cmp.Or(c.LockTime, 24*time.Hour)
+	c.LockTime = max(cmp.Or(c.LockTime, 24*time.Hour), leastLockTime)
 	c.Stability = cmp.Or(c.Stability, 5*time.Second)
 	c.IncompleteAfter = cmp.Or(c.IncompleteAfter, 10*time.Minute)
 	c.MaxFiles = cmp.Or(c.MaxFiles, 500)

@@ -91,6 +91,10 @@ func (d dying) Open(ctx context.Context, c hotfolder.Claim) (hotfolder.File, err
 	return d.Storage.Open(ctx, c)
 }
 
+func (d dying) Note(ctx context.Context, run hotfolder.Run, key string, text []byte) error {
+	return d.one(func() error { return d.Storage.Note(ctx, run, key, text) })
+}
+
 func (d dying) PutBack(ctx context.Context, c hotfolder.Claim) error {
 	return d.one(func() error { return d.Storage.PutBack(ctx, c) })
 }
@@ -166,7 +170,8 @@ func crash(t *testing.T, d *death) {
 			t.Errorf("outputs = %q", h.seen)
 		}
 		backup := h.visible("backup")
-		for _, name := range []string{"a.pdf", "b.pdf", "c.txt", "c.txt.sign.json", "d.xml", "e.pdf", "e.pdf.sign.json"} {
+		for _, name := range []string{"a.pdf", "b.pdf", "c.txt", "c.txt.sign.json", "d.xml", "e.pdf", "e.pdf.sign.json",
+			"b.pdf.txt", "e.pdf.txt"} {
 			if _, ok := backup[name]; !ok {
 				t.Errorf("backup has no %s", name)
 			}

@@ -33,6 +33,7 @@ func (r *runner) deliver(ctx context.Context, op signing.Operation, items []*ite
 		byText[it.text] = it
 	}
 	ended := op.Status.Ended() // read before the documents, so that none is missed
+	var fault error
 	for from := 0; from < op.DocumentCount && len(byText) > 0; from += documentsAtOnce {
 		docs, err := r.cfg.Service.Documents(ctx, op.ID, from, documentsAtOnce)
 		if err != nil {
@@ -48,11 +49,13 @@ func (r *runner) deliver(ctx context.Context, op signing.Operation, items []*ite
 			delete(byText, d.Name)
 			results = append(results, resultOf(it, d))
 		}
-		if err := r.finish(ctx, nil, results); err != nil {
-			return err
-		}
+		// A fault of some results does not stop the others.
+		fault = errors.Join(fault, r.finish(ctx, nil, results))
 	}
-	if !ended {
+	switch {
+	case fault != nil:
+		return fault
+	case !ended:
 		return errAgain
 	}
 	return r.rest(ctx, byText)
@@ -102,7 +105,7 @@ func (r *runner) finish(ctx context.Context, delivered []*item, results []result
 	})
 	claims := make([]Claim, 0, len(results))
 	ready := results[:0:0]
-	var fault error
+	var fault faults
 	for i, res := range results {
 		switch err := staged[i]; {
 		case err == nil:
@@ -111,20 +114,45 @@ func (r *runner) finish(ctx context.Context, delivered []*item, results []result
 			r.files.file(r.client, "changed")
 		case errors.Is(err, ErrLost):
 		default:
-			fault = errors.Join(fault, err)
+			fault.add(err)
 		}
 	}
 	if len(ready) > 0 {
-		fault = errors.Join(fault, r.show(ctx, claims, ready))
+		r.show(ctx, claims, ready, &fault)
 	}
-	r.outputFault(fault)
-	return fault
+	r.turn.unwritableIf(fault.folder)
+	return fault.all
+}
+
+// faults are what was wrong with some results.
+type faults struct {
+	all    error
+	folder error // the part of all because of which no file should be claimed
+}
+
+func (f *faults) add(err error) {
+	f.all = errors.Join(f.all, err)
+	if !errors.Is(err, ErrUnreadable) && !errors.Is(err, ErrFormerOutput) {
+		f.folder = errors.Join(f.folder, err)
+	}
 }
 
 // prepare stages a result. If somebody wrote to the file after it was read, the file goes back and
 // the error is ErrChanged. If it cannot go back, because a new file has its name, it fails.
 func (r *runner) prepare(ctx context.Context, res *result) error {
+	if err := r.stageWhole(ctx, res); err != nil {
+		return err
+	}
+	return r.noteReason(ctx, *res)
+}
+
+// stageWhole is prepare without the note. A file that cannot be read any more cannot be compared,
+// but its content is in the operation, and nobody else can read another one.
+func (r *runner) stageWhole(ctx context.Context, res *result) error {
 	err := r.stage(ctx, *res)
+	if errors.Is(err, ErrUnreadable) {
+		err = r.stageResult(ctx, *res)
+	}
 	switch {
 	case signing.KindOf(err) == signing.KindAltered: // for good
 		e := signing.AsError(err)
@@ -149,43 +177,55 @@ func (res *result) fail(kind signing.Kind, detail string) {
 }
 
 // show delivers staged results and ends their claims.
-func (r *runner) show(ctx context.Context, claims []Claim, results []result) error {
+func (r *runner) show(ctx context.Context, claims []Claim, results []result, fault *faults) {
 	var files, companions []BackupFile
 	var names []string // of the results of files
-	var fault error
 	errs := r.storage.Deliver(ctx, r.run, claims)
 	for i, res := range results {
-		if errs != nil && errs[i] != nil {
-			if !errors.Is(errs[i], ErrLost) {
-				fault = errors.Join(fault, errs[i])
+		var text []byte
+		var err error
+		if errs != nil {
+			err = errs[i]
+		}
+		if err == nil {
+			text, err = r.reasonOf(ctx, res)
+		}
+		if err != nil {
+			if !errors.Is(err, ErrLost) {
+				fault.add(err)
 			}
 			continue
 		}
 		file := BackupFile{Claim: res.Claim}
-		if res.failure != nil {
-			file.Beside = map[string][]byte{withSuffix(res.Name, textSuffix): reason(res.failure)}
+		if text != nil {
+			file.Beside = map[string][]byte{withSuffix(res.Name, textSuffix): text}
 		}
 		files, names = append(files, file), append(names, res.name())
-		if res.sidecar != nil {
-			companions = append(companions, BackupFile{Claim: *res.sidecar})
-		}
-		if res.marker != nil {
-			companions = append(companions, BackupFile{Claim: *res.marker, Discard: true})
-		}
+		companions = append(companions, res.companions()...)
 	}
 	for i, err := range r.backup(ctx, files) {
 		if err == nil { // a file is counted once, when its claim has ended
 			r.files.file(r.client, names[i])
 		} else if !errors.Is(err, ErrLost) {
-			fault = errors.Join(fault, err)
+			fault.add(err)
 		}
 	}
 	for _, err := range r.backup(ctx, companions) {
 		if err != nil && !errors.Is(err, ErrLost) {
-			fault = errors.Join(fault, err)
+			fault.add(err)
 		}
 	}
-	return fault
+}
+
+// companions returns how the sidecar and the marker of an item end.
+func (it *item) companions() (list []BackupFile) {
+	if it.sidecar != nil {
+		list = append(list, BackupFile{Claim: *it.sidecar})
+	}
+	if it.marker != nil {
+		list = append(list, BackupFile{Claim: *it.marker, Discard: true})
+	}
+	return list
 }
 
 // backup ends claims. It returns one error for each of them.

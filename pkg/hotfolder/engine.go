@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 )
@@ -34,27 +37,30 @@ func New(cfg Config) (*Engine, error) {
 // active is a client service whose folders are worked on.
 type active struct {
 	folders [3]string
-	stop    func()
+	stop    func() // may be called several times
 	ended   chan struct{}
+	former  bool // it was stopped, because the configuration has changed
+	hung    bool // it was logged that the folders do not stop
 }
 
 // Run works until ctx is done, and returns nil. It follows changes of the client services. It
-// claims no files while Config.Refusal returns an error, but goes on to deliver results.
+// claims no files while Config.Refusal returns an error, but goes on to deliver results. A call to
+// a file system that does not return keeps it from returning for hungAfter at most.
 func (e *Engine) Run(ctx context.Context) error {
 	running := make(map[string]*active)
 	var seen *clientservice.Services
-	defer func() {
-		for _, a := range running {
-			a.stop()
-		}
-		for _, a := range running {
-			<-a.ended
-		}
-	}()
-	for {
-		if now := e.cfg.Clients(); now != seen {
-			seen = now
-			e.follow(ctx, now, running)
+	defer func() { e.await(slices.Collect(maps.Values(running))) }()
+	changes := make(chan *clientservice.Services, 1)
+	if e.cfg.Abandoned != nil {
+		go e.watchAbandoned(ctx, changes)
+	}
+	for waiting := false; ; {
+		if now := e.cfg.Clients(); now != seen || waiting {
+			changed := now != seen
+			waiting, seen = e.follow(ctx, now, running, changed), now
+			if changed {
+				offer(changes, now)
+			}
 		}
 		if !sleep(ctx, clientsEvery) {
 			return nil
@@ -62,17 +68,49 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
-// follow stops the work on folders that are not configured any more, and starts it on new ones.
-func (e *Engine) follow(ctx context.Context, services *clientservice.Services, running map[string]*active) {
-	faults := Faults(services)
-	for id, a := range running {
-		c := services.Lookup(id)
-		if c == nil || faults[id] != nil || a.folders != foldersOf(c) {
-			a.stop()
-			<-a.ended
-			delete(running, id)
+// offer replaces the value that waits in a channel for one value.
+func offer[T any](to chan T, value T) {
+	select {
+	case <-to:
+	default:
+	}
+	to <- value
+}
+
+// await stops folders and waits until they have stopped, for hungAfter at most.
+func (e *Engine) await(list []*active) {
+	for _, a := range list {
+		a.stop()
+	}
+	timer := time.NewTimer(hungAfter)
+	defer timer.Stop()
+	for _, a := range list {
+		select {
+		case <-a.ended:
+		case <-timer.C:
+			return
 		}
 	}
+}
+
+// follow stops the work on folders that are not configured any more, and starts it on new ones. It
+// reports whether some folders have not stopped yet, because a file system hangs. Their client
+// services start when they have.
+func (e *Engine) follow(ctx context.Context, services *clientservice.Services, running map[string]*active,
+	changed bool,
+) (waiting bool) {
+	faults := Faults(services)
+	var former []*active
+	for id, a := range running {
+		c := services.Lookup(id)
+		if a.former || c == nil || faults[id] != nil || a.folders != foldersOf(c) {
+			a.former, former = true, append(former, a)
+		}
+	}
+	if changed {
+		e.await(former)
+	}
+	waiting = e.forget(running, former)
 	for _, s := range e.Status() {
 		if c := services.Lookup(s.ClientService); c == nil || !hasFolders(c) {
 			e.metrics.end(s.ClientService)
@@ -82,12 +120,37 @@ func (e *Engine) follow(ctx context.Context, services *clientservice.Services, r
 		switch {
 		case !hasFolders(c):
 		case faults[c.ID] != nil:
-			e.cfg.Log.Error(faults[c.ID], "hot folder is not used", "clientService", c.ID)
+			if changed {
+				e.cfg.Log.Error(faults[c.ID], "hot folder is not used", "clientService", c.ID)
+			}
 			e.metrics.usable(c.ID, faults[c.ID])
 		case running[c.ID] == nil:
 			running[c.ID] = e.start(ctx, c)
 		}
 	}
+	return waiting
+}
+
+// forget removes folders that have stopped. It reports whether some have not.
+func (e *Engine) forget(running map[string]*active, former []*active) (waiting bool) {
+	maps.DeleteFunc(running, func(id string, a *active) bool {
+		if !slices.Contains(former, a) {
+			return false
+		}
+		select {
+		case <-a.ended:
+			return true
+		default:
+		}
+		waiting = true
+		if !a.hung {
+			a.hung = true
+			e.cfg.Log.Info("folders of an earlier configuration do not stop, because their file system does not answer",
+				"clientService", id, "folder", a.folders[0])
+		}
+		return false
+	})
+	return waiting
 }
 
 func foldersOf(c *clientservice.ClientService) [3]string {
@@ -100,8 +163,8 @@ func (e *Engine) start(ctx context.Context, c *clientservice.ClientService) *act
 	a := &active{folders: foldersOf(c), stop: stop, ended: make(chan struct{})}
 	f := &folder{
 		cfg: &e.cfg, metrics: e.metrics, client: c.ID, log: e.cfg.Log.WithValues("clientService", c.ID),
-		runs: make(map[string]bool), news: make(chan struct{}, 1), back: make(map[string]bool),
-		slots: make(chan struct{}, e.cfg.MaxRuns), hints: newHints(),
+		works: newWorks(e.cfg.MaxRuns), news: make(chan struct{}, 1), back: make(map[string]bool),
+		silence: make(silence), hints: newHints(),
 	}
 	e.metrics.begin(c.ID, &e.cfg)
 	e.metrics.board.change(c.ID, func(s *Status) {
@@ -126,12 +189,12 @@ type folder struct {
 	storage Storage
 	window  *window
 	running sync.WaitGroup
-	slots   chan struct{} // as many as runs may be worked on
+	works   *works
+	silence silence
 	news    chan struct{} // one value at most: a run has ended or given files back
 	hints   *hints        // of notifications
 
 	mu     sync.Mutex
-	runs   map[string]bool // the runs that are worked on; true = its results cannot be written
 	back   map[string]bool // files that were given back; true = their content has no end
 	fault  string          // the last fault that was logged
 	budget int             // files that may be claimed because of a tick
@@ -187,7 +250,7 @@ func (f *folder) report(err error) {
 		f.fault = ""
 	case err != nil && err.Error() != f.fault:
 		f.fault = err.Error()
-		f.log.Error(err, "hot folder cannot be used; trying again")
+		logFault(f.log, err, "hot folder cannot be used; trying again")
 	}
 }
 

@@ -5,16 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-
-	"github.com/go-logr/logr"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/cron"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
-
-type logger = logr.Logger
 
 // plan says when the goroutine that scans does what next.
 type plan struct {
@@ -167,7 +162,7 @@ func (f *folder) allowed(ready []*candidate, now time.Time) []*candidate {
 	}
 	var late []*candidate // what has waited too long fails without a run
 	for _, c := range ready {
-		if c.incomplete || c.Size == 0 {
+		if c.incomplete || c.Size == 0 || c.unreadable && f.window.late(c, now) {
 			late = append(late, c)
 		}
 	}
@@ -206,7 +201,7 @@ func (f *folder) claimAll(ctx context.Context) time.Time {
 		if wait := f.blocked(); wait > 0 {
 			return now.Add(wait)
 		}
-		if f.inFlight() >= f.cfg.MaxRuns {
+		if f.works.full() {
 			return earlier(next, now.Add(faultDelay)) // the end of a run wakes this goroutine
 		}
 		group, err := f.findCompanions(ctx, f.group(allowed), now)
@@ -236,13 +231,7 @@ func earlier(a, b time.Time) time.Time {
 
 // blocked returns for how long no file may be claimed.
 func (f *folder) blocked() time.Duration {
-	f.mu.Lock()
-	unwritable := false
-	for _, fault := range f.runs {
-		unwritable = unwritable || fault
-	}
-	f.mu.Unlock()
-	if unwritable {
+	if f.works.unwritable() {
 		f.metrics.blocked.WithLabelValues(f.client, "output").Inc()
 		return faultDelay
 	}
@@ -255,12 +244,6 @@ func (f *folder) blocked() time.Duration {
 	}
 	f.metrics.blocked.WithLabelValues(f.client, "queue").Inc()
 	return max(signing.AsError(err).RetryAfter, time.Second)
-}
-
-func (f *folder) inFlight() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.runs)
 }
 
 // leastFiles is how many files a run has at least if so many wait. It is the usual size of a call
@@ -295,37 +278,25 @@ func (f *folder) newRun() Run {
 // begin claims files with what belongs to them and starts a run.
 func (f *folder) begin(ctx context.Context, group []*candidate, orphans []Entry) error {
 	run := f.newRun()
-	final := make(map[string]bool)
-	entries := make([]Entry, 0, len(group)+len(orphans))
-	var companions []Entry
-	for _, c := range group {
-		entries = append(entries, c.Entry)
-		_, marked := f.window.markers[c.Name]
-		if c.incomplete || c.Size == 0 || f.cfg.DoneSuffix != "" && !marked {
-			final[c.Name] = true
+	files := f.window.take(group, orphans, time.Now())
+	if len(files.settled) > 0 {
+		if err := f.storage.Note(ctx, run, sidecarsNote, noteOf(files.settled)); err != nil {
+			_ = f.storage.Release(ctx, run) // nothing is claimed
+			return err
 		}
-		for _, list := range []map[string]*candidate{f.window.sidecars, f.window.markers} {
-			if companion := list[c.Name]; companion != nil {
-				companions = append(companions, companion.Entry)
-				delete(list, c.Name)
-			}
-		}
-	}
-	for _, e := range orphans {
-		entries, final[e.Name] = append(entries, e), true
-		delete(f.window.sidecars, strings.TrimSuffix(e.Name, sidecarSuffix))
 	}
 	var missing error // why not all companions are claimed; the run claims them then
-	claimed, err := f.claimed(ctx, entries, f.storage.Claim(ctx, run, entries))
+	errs := f.storage.Claim(ctx, run, files.entries)
+	claimed, err := f.claimed(ctx, files.entries, errs)
 	if claimed > 0 {
 		f.metrics.started(f.client, time.Now())
-		missing = firstOf(f.storage.Claim(ctx, run, companions))
+		missing = firstOf(f.storage.Claim(ctx, run, files.companionsOf(errs)))
 		f.log.Info("run started", "run", run.ID, "files", claimed)
 	}
 	if claimed == 0 && err == nil { // other instances were faster, or the files have changed
 		return f.storage.Release(ctx, run)
 	}
-	f.start(ctx, run, final, err != nil || missing != nil) // after an error some files may be claimed
+	f.start(ctx, run, files.final, err != nil || missing != nil) // after an error some files may be claimed
 	return err
 }
 
@@ -352,8 +323,9 @@ func (f *folder) claimed(ctx context.Context, entries []Entry, errs []error) (n 
 			} else {
 				delete(f.window.files, e.Name)
 			}
-		case errors.Is(err, ErrInUse):
+		case errors.Is(err, ErrInUse), errors.Is(err, ErrUnreadable):
 			c.notBefore = now.Add(inUseDelay)
+			c.unreadable = errors.Is(err, ErrUnreadable)
 		default:
 			if fault == nil {
 				fault = err

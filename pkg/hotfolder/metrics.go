@@ -9,7 +9,7 @@ import (
 // metrics are gauges and counters by client service.
 type metrics struct {
 	waiting, incomplete, irregular, inFlight, oldest, readable, scanned *prometheus.GaugeVec
-	longestWait, maxWait, scanInterval                                  *prometheus.GaugeVec
+	longestWait, maxWait, scanInterval, unreadable, abandoned           *prometheus.GaugeVec
 	files, runs, blocked, takenOver                                     *prometheus.CounterVec
 	board                                                               board
 }
@@ -30,10 +30,15 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			"irregular_files",
 			"Folders, links and devices in the input folder. They are never opened.",
 		),
-		inFlight: gauge("runs_in_flight", "Runs that this instance works on."),
-		oldest:   gauge("oldest_file_age_seconds", "Age of the oldest file in the input folder."),
-		readable: gauge("folder_usable", "1 if the folders of the client service can be used, otherwise 0."),
-		scanned:  gauge("last_scan_timestamp_seconds", "When the input folder was listed completely."),
+		abandoned: gauge(
+			"abandoned_runs",
+			"Runs in an input folder that is not configured any more. Nobody works on them.",
+		),
+		unreadable: gauge("unreadable_files", "Files in the input folder that cannot be examined or read."),
+		inFlight:   gauge("runs_in_flight", "Runs that this instance works on."),
+		oldest:     gauge("oldest_file_age_seconds", "Age of the oldest file in the input folder."),
+		readable:   gauge("folder_usable", "1 if the folders of the client service can be used, otherwise 0."),
+		scanned:    gauge("last_scan_timestamp_seconds", "When the input folder was listed completely."),
 		longestWait: gauge(
 			"longest_wait_seconds",
 			"How long this instance has seen the file that waits longest, at most since its start.",
@@ -61,7 +66,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{m.waiting, m.incomplete, m.irregular, m.inFlight, m.oldest, m.readable,
-		m.scanned, m.longestWait, m.maxWait, m.scanInterval, m.files, m.runs, m.blocked, m.takenOver} {
+		m.scanned, m.longestWait, m.maxWait, m.scanInterval, m.unreadable, m.abandoned, m.files, m.runs,
+		m.blocked, m.takenOver} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -90,7 +96,7 @@ func (m *metrics) begin(client string, cfg *Config) {
 func (m *metrics) end(client string) {
 	for _, g := range []*prometheus.GaugeVec{
 		m.waiting, m.incomplete, m.irregular, m.inFlight, m.oldest, m.readable, m.scanned, m.longestWait, m.maxWait,
-		m.scanInterval,
+		m.scanInterval, m.unreadable,
 	} {
 		g.DeleteLabelValues(client)
 	}
@@ -133,6 +139,7 @@ func (m *metrics) listed(client string, w *window, incomplete int, now time.Time
 	m.waiting.WithLabelValues(client).Set(float64(c.waiting))
 	m.incomplete.WithLabelValues(client).Set(float64(incomplete))
 	m.irregular.WithLabelValues(client).Set(float64(c.irregular))
+	m.unreadable.WithLabelValues(client).Set(float64(w.unreadable()))
 	age := 0.0
 	if !c.oldest.IsZero() {
 		age = max(now.Sub(c.oldest).Seconds(), 0)

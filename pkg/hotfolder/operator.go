@@ -2,8 +2,10 @@ package hotfolder
 
 import (
 	"bytes"
-	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 )
 
 // Tools for operators use these functions to read folders as the engine does.
@@ -46,8 +48,17 @@ func IsReason(text []byte) bool {
 	if string(line) == internalReason {
 		return true
 	}
-	return beginsWithKind.Match(line)
+	kind, _, ok := bytes.Cut(line, []byte(": "))
+	return ok && slices.Contains(reasonKinds, signing.Kind(kind))
 }
 
-// beginsWithKind matches a line that begins with a signing.Kind.
-var beginsWithKind = regexp.MustCompile(`^[a-z]+(-[a-z]+)*: .`)
+// reasonKinds are the kinds with which a reason begins. A text of somebody else may begin with
+// another word and a colon, such as "total: 5".
+var reasonKinds = []signing.Kind{
+	signing.KindMissing, signing.KindInvalid, signing.KindMalformed, signing.KindTooLarge, signing.KindReferenceUsed,
+	signing.KindKeyReused, signing.KindUnauthenticated, signing.KindNotFound, signing.KindNotEnded, signing.KindTooMany,
+	signing.KindBusy, signing.KindHungUp, signing.KindVisible, signing.KindNotDocument, signing.KindDamaged,
+	signing.KindEncrypted, signing.KindForbidden, signing.KindUnsupported, signing.KindTooComplex, signing.KindBroken,
+	signing.KindProviderCredentials, signing.KindProviderAccount, signing.KindProvider, signing.KindConfiguration,
+	signing.KindTimestamp, signing.KindRevocation, signing.KindCertificate, signing.KindStorage, signing.KindAltered,
+}

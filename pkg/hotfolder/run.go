@@ -32,8 +32,8 @@ type runner struct {
 	// returned is told of a file that goes back to the input folder. incomplete says that its content
 	// has no end.
 	returned func(name string, incomplete bool)
-	// outputFault is told whether the output and the backup folder can be written.
-	outputFault func(err error)
+	turn     *turn
+	tell     func() // wakes the goroutine that claims files
 }
 
 // item is a claimed file of a run with the files that belong to it.
@@ -42,7 +42,9 @@ type item struct {
 	text    string // stands for the name in the operation
 	sidecar *Claim // nil = none
 	marker  *Claim // nil = none
-	known   bool   // Claim describes the version whose content is in the operation
+	// unsettled says that the file had a sidecar, which is gone. It is not signed without it.
+	unsettled bool
+	known     bool // Claim describes the version whose content is in the operation
 }
 
 // result is the end of an item. Exactly one of signed and failure is set.
@@ -56,15 +58,17 @@ type result struct {
 // errAgain says that the run has not ended and must be looked at again.
 var errAgain = errors.New("the run has not ended")
 
-// process works on the run until it has ended, is lost, or ctx is done.
+// process works on the run until it has ended, is lost, or ctx is done. While it waits after a
+// fault, other runs are worked on.
 func (r *runner) process(ctx context.Context) {
+	defer r.turn.leave()
 	last := ""
 	for {
+		r.turn.enter()
 		began := time.Now()
 		err := r.attempt(ctx)
 		switch {
 		case err == nil:
-			r.outputFault(nil)
 			return
 		case errors.Is(err, ErrLost), errors.Is(err, ErrGone):
 			r.log.Info("run belongs to another instance now", "run", r.run.ID)
@@ -72,14 +76,19 @@ func (r *runner) process(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		}
-		wait := faultDelay
+		wait, fault := faultDelay, false
 		if e := signing.AsError(err); e.Kind == signing.KindBusy {
 			wait = max(e.RetryAfter, time.Second)
 		} else if errors.Is(err, errAgain) {
 			wait = max(resultsEvery-time.Since(began), 0)
-		} else if err.Error() != last {
+		} else if fault = true; err.Error() != last {
 			last = err.Error()
-			r.log.Error(err, "run cannot go on; trying again", "run", r.run.ID)
+			logFault(r.log, err, "run cannot go on; trying again", "run", r.run.ID)
+		}
+		r.turn.stall(fault)
+		if fault {
+			r.turn.leave()
+			r.tell() // another run may be started
 		}
 		if !sleep(ctx, wait) {
 			return
@@ -204,60 +213,6 @@ func (r *runner) load(ctx context.Context) ([]*item, error) {
 		items = append(items, it)
 	}
 	return items, nil
-}
-
-// claimCompanions claims sidecars and markers that are still in the input folder, because the
-// process died after it had claimed their files, or because they could not be claimed then. A file
-// goes back if they still cannot be claimed. It returns the files that stay.
-func (r *runner) claimCompanions(ctx context.Context, items []*item) (stay []*item, err error) {
-	for _, it := range items {
-		fault := r.companionsOf(ctx, it)
-		if fault == nil {
-			stay = append(stay, it)
-			continue
-		}
-		lasts := !errors.Is(fault, ErrInUse) && !errors.Is(fault, ErrChanged)
-		if err := r.putBack(ctx, it, lasts); err != nil {
-			return nil, errors.Join(fault, err)
-		}
-		if lasts {
-			r.log.Error(fault, "a file goes back, because its settings or its marker cannot be claimed", "run", r.run.ID)
-		}
-	}
-	return stay, nil
-}
-
-// companionsOf claims the sidecar and the marker of an item.
-func (r *runner) companionsOf(ctx context.Context, it *item) error {
-	if !r.unclear || r.base(it.Name) != "" {
-		return nil
-	}
-	err := r.claimCompanion(ctx, it, sidecarSuffix, &it.sidecar)
-	if err != nil || r.cfg.DoneSuffix == "" {
-		return err
-	}
-	return r.claimCompanion(ctx, it, r.cfg.DoneSuffix, &it.marker)
-}
-
-// claimCompanion claims the file with a suffix that belongs to an item, if it exists.
-func (r *runner) claimCompanion(ctx context.Context, it *item, suffix string, to **Claim) error {
-	if *to != nil || len(it.Name)+len(suffix) > maxNameBytes {
-		return nil
-	}
-	e, err := r.storage.Stat(ctx, it.Name+suffix)
-	if errors.Is(err, ErrGone) || err == nil && e.Irregular != "" {
-		return nil
-	}
-	if err == nil {
-		err = firstOf(r.storage.Claim(ctx, r.run, []Entry{e}))
-	}
-	if err == nil {
-		*to = &Claim{Run: r.run, Name: e.Name, Size: e.Size, Modified: e.Modified}
-	}
-	if errors.Is(err, ErrGone) { // somebody has removed it meanwhile
-		return nil
-	}
-	return err
 }
 
 // base returns the name of the file that a sidecar or a marker belongs to; empty for other files.

@@ -38,8 +38,9 @@ func (f *folder) takeOver(ctx context.Context) {
 		return
 	}
 	for _, o := range owners {
-		gone := !f.cfg.expected(o.Ordinal) && o.Silent >= 2*renewInterval
-		if o.Ordinal == f.cfg.Ordinal || !gone && o.Silent < f.cfg.LockTime {
+		silent := f.silence.of(o, time.Now())
+		gone := !f.cfg.expected(o.Ordinal) && silent >= trustAfter
+		if o.Ordinal == f.cfg.Ordinal || !gone && silent < f.cfg.LockTime {
 			continue
 		}
 		var runs []Run
@@ -52,7 +53,7 @@ func (f *folder) takeOver(ctx context.Context) {
 			switch {
 			case err == nil:
 				f.metrics.takenOver.WithLabelValues(f.client).Inc()
-				f.log.Info("run taken over", "run", r.ID, "from", o.Ordinal, "silent", o.Silent.String())
+				f.log.Info("run taken over", "run", r.ID, "from", o.Ordinal, "silent", silent.String())
 				f.start(ctx, taken, nil, true)
 			case !errors.Is(err, ErrGone):
 				f.report(err)
@@ -70,31 +71,19 @@ func (f *folder) renew(ctx context.Context) {
 // start works on a run in a goroutine of its own. unclear says that it is not known whether all its
 // sidecars are claimed.
 func (f *folder) start(ctx context.Context, run Run, final map[string]bool, unclear bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, ok := f.runs[run.ID]; ok {
+	n, ok := f.works.add(run.ID)
+	if !ok {
 		return
 	}
-	f.runs[run.ID] = false
+	f.metrics.working(f.client, n)
 	r := &runner{
 		unclear: unclear,
 		cfg:     f.cfg, log: f.log, storage: f.storage, run: run, client: f.client, files: f.metrics, final: final,
-		returned: f.returned,
-		outputFault: func(err error) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.runs[run.ID] = err != nil
-		},
+		returned: f.returned, turn: &turn{works: f.works, run: run.ID}, tell: f.tell,
 	}
-	f.metrics.working(f.client, len(f.runs))
 	f.running.Go(func() {
-		f.slots <- struct{}{} // many runs may be left from an earlier process
 		r.process(ctx)
-		<-f.slots
-		f.mu.Lock()
-		delete(f.runs, run.ID)
-		f.metrics.working(f.client, len(f.runs))
-		f.mu.Unlock()
+		f.metrics.working(f.client, f.works.end(run.ID))
 		f.tell()
 	})
 }

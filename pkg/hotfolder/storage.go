@@ -48,6 +48,11 @@ var (
 	ErrChanged = errors.New("file has changed")
 	// ErrInUse means that somebody writes or locks the file. The caller tries again later.
 	ErrInUse = errors.New("file is in use")
+	// ErrUnreadable means that one file cannot be read: there is no right to, or the disk has lost it.
+	ErrUnreadable = errors.New("file cannot be read")
+	// ErrFormerOutput means that the delivery of a claim began to an output folder that is not
+	// configured any more and cannot be used. The result waits there.
+	ErrFormerOutput = errors.New("the delivery began to an output folder that cannot be used")
 	// ErrExists means that a file has that name, and that the method must not choose another name.
 	ErrExists = errors.New("name is taken")
 	// ErrLost means that the claim belongs to another instance now. The caller drops its work on it.
@@ -78,9 +83,14 @@ type Entry struct {
 	Version string
 	Arrival Arrival
 	// Irregular says what the entry is if it is no regular file, such as "symbolic link". It is never
-	// opened or claimed. Empty = regular.
+	// opened or claimed. Empty = regular. Unexamined = nothing is known but the name.
 	Irregular string
+	// Unread asks Claim to claim the file although it cannot be read, so that it can fail.
+	Unread bool
 }
+
+// Unexamined is the value of Entry.Irregular of a file that the file system cannot describe.
+const Unexamined = "file that cannot be examined"
 
 // Arrival is what a Storage knows of how a file got its name and content. It may forget it.
 type Arrival int
@@ -110,25 +120,39 @@ type Claim struct {
 // Owner is an instance that holds claims.
 type Owner struct {
 	Ordinal int
+	// Renewed is when the instance called Renew, by the clock of the storage at that time. If it has
+	// never called it, it is the time of its oldest claim.
+	Renewed time.Time
 	// Silent is the time since the instance called Renew, by the clock of the storage. If it has never
 	// called it, it is the age of its oldest claim.
 	Silent time.Duration
 }
+
+// MaxNoteBytes is the length of the longest text for Claims.Note.
+const MaxNoteBytes = 64 << 10
 
 // Claims takes files out of an input folder and keeps who works on them.
 type Claims interface {
 	// Claim takes files out of the input folder into a run of this instance. Among all instances one
 	// gets a file, and the others get ErrGone. Exactly the version of the Entry is claimed. If the
 	// file has another version, the error is ErrChanged and the file stays in the input folder, or is
-	// put back there. ErrInUse if it can be seen that somebody has the file open for writing. After
-	// any error the file is not claimed, or it is found by Claimed.
+	// put back there. ErrInUse if it can be seen that somebody has the file open for writing.
+	// ErrUnreadable, unless Entry.Unread is set. After any error the file is not claimed, or it is
+	// found by Claimed.
 	Claim(ctx context.Context, run Run, files []Entry) []error
 	// Open opens the claimed version of a file for reading. ErrChanged if the content is another one,
-	// ErrLost, ErrInUse.
+	// ErrLost, ErrInUse, ErrUnreadable. Reads may return ErrUnreadable too.
 	Open(ctx context.Context, c Claim) (File, error)
 	// PutBack gives a file that is not Delivered back to the input folder. ErrExists if a new file has
 	// its name there: then the claim stays. ErrLost.
 	PutBack(ctx context.Context, c Claim) error
+
+	// Note keeps a text of at most MaxNoteBytes with a run of this instance, and replaces an earlier
+	// one with that key. A key has letters, digits and "-". The run need not have claims yet. The text
+	// stays until the run is released. ErrLost may be returned.
+	Note(ctx context.Context, run Run, key string, text []byte) error
+	// Noted returns a text that any owner of the run has noted; nil = none. ErrLost.
+	Noted(ctx context.Context, run Run, key string) ([]byte, error)
 
 	// Claimed lists the claims of a run in an unknown order. It yields nothing if the run does not
 	// exist or belongs to another owner now.
@@ -179,7 +203,7 @@ type Results interface {
 	// replaces a file: if a name is taken, a number is put before its extension. Each file is shown
 	// complete and at most once. For a claim with Delivered set, and for one whose delivery another
 	// owner began, it shows only what is left of the files that were staged by whoever began the
-	// delivery. ErrLost.
+	// delivery, in the output folder that was configured then. ErrLost, ErrFormerOutput.
 	Deliver(ctx context.Context, run Run, claims []Claim) []error
 	// Backup moves claimed files of one run to the backup folder and ends their claims. Files that
 	// are written beside them come first. It replaces no file, as Deliver. ErrLost.

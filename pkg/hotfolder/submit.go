@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
@@ -79,6 +80,11 @@ func (s *submission) add(ctx context.Context, it *item) error {
 		}
 		s.read[it.Name] = it.Claim
 		return nil
+	case errors.Is(err, ErrUnreadable) && s.final[it.Name]:
+		s.refuse(it, unreadableFailure(err))
+		return nil
+	case errors.Is(err, ErrUnreadable): // perhaps it can be read later, so it waits as an incomplete file does
+		return s.goBack(ctx, it, true)
 	case errors.Is(err, ErrChanged), errors.Is(err, errNoEnd):
 		return s.goBack(ctx, it, errors.Is(err, errNoEnd))
 	case errors.As(err, &fault) && refusesFile(fault.Kind):
@@ -88,6 +94,14 @@ func (s *submission) add(ctx context.Context, it *item) error {
 		return s.goBack(ctx, it, false)
 	}
 	return err
+}
+
+// unreadableFailure returns why a file fails that cannot be read.
+func unreadableFailure(err error) *signing.Error {
+	if errors.Is(err, fs.ErrPermission) {
+		return signing.Errorf(signing.KindInvalid, "the proxy has no right to read the file")
+	}
+	return signing.Errorf(signing.KindDamaged, "the file cannot be read: its file system reports an error")
 }
 
 // refusesFile reports whether an error is about the file, and not about the store.
@@ -124,6 +138,9 @@ func (s *submission) document(ctx context.Context, it *item) (
 	switch {
 	case s.base(it.Name) != "":
 		return doc, content, signing.Errorf(signing.KindInvalid, "the file for these settings did not come")
+	case it.unsettled:
+		return doc, content, signing.Errorf(signing.KindInvalid, "its settings %s were removed before they were read",
+			textOf(it.Name+sidecarSuffix))
 	case s.cfg.DoneSuffix != "" && it.marker == nil && s.final[it.Name]:
 		return doc, content, signing.Errorf(signing.KindInvalid, "its marker %s did not come",
 			textOf(it.Name+s.cfg.DoneSuffix))

@@ -18,6 +18,7 @@ type candidate struct {
 	first      time.Time // when the name was seen first
 	notBefore  time.Time // when it may be claimed again
 	incomplete bool      // the content of this version has no end
+	unreadable bool      // the last try to claim it said that it cannot be read
 }
 
 // window holds the oldest files of an input folder, so that the memory does not grow with the
@@ -36,6 +37,7 @@ type window struct {
 type counts struct {
 	waiting   int // regular files that are not ignored
 	irregular int
+	unknown   int       // files that the file system cannot describe
 	beyond    int       // files that are not in the window, because it is full
 	oldest    time.Time // when the oldest file was changed
 }
@@ -78,7 +80,12 @@ func (s *scan) add(e Entry) {
 	if s.ignored(e.Name) {
 		return
 	}
-	if e.Irregular != "" {
+	switch e.Irregular {
+	case "":
+	case Unexamined:
+		s.counts.unknown++
+		return
+	default:
 		s.counts.irregular++
 		return
 	}
@@ -184,6 +191,27 @@ func (w *window) due(c *candidate) time.Time {
 		return c.notBefore
 	}
 	return at
+}
+
+// late reports whether a file has waited too long for its end, its marker or the right to read it.
+// It fails then.
+func (w *window) late(c *candidate, now time.Time) bool {
+	if c.incomplete || c.Size == 0 || c.unreadable && !now.Before(c.since.Add(w.cfg.IncompleteAfter)) {
+		return true
+	}
+	_, marked := w.markers[c.Name]
+	return w.cfg.DoneSuffix != "" && !marked
+}
+
+// unreadable returns how many files cannot be examined or read.
+func (w *window) unreadable() int {
+	n := w.counts.unknown
+	for _, c := range w.files {
+		if c.unreadable {
+			n++
+		}
+	}
+	return n
 }
 
 // complete returns the files that may be claimed now, oldest first, and when the next one may.

@@ -32,12 +32,12 @@ func (r *results) end(ctx context.Context, run hotfolder.Run, f hotfolder.Backup
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Beside)) {
 		if err := r.putBeside(ctx, run, name, f.Beside[name]); err != nil {
-			return fmt.Errorf("write %q beside the backup: %w", name, err)
+			return hotfolder.OfFile(name, fmt.Errorf("write a text beside the backup: %w", err))
 		}
 	}
 	if !f.Discard {
 		if err := r.keep(ctx, run, f.Name, o); err != nil {
-			return fmt.Errorf("copy %q to the backup folder: %w", f.Name, err)
+			return hotfolder.OfFile(f.Name, fmt.Errorf("copy to the backup folder: %w", err))
 		}
 	}
 	if err := r.remove(ctx, o); err != nil {

@@ -43,7 +43,7 @@ func (r *results) deliver(ctx context.Context, run hotfolder.Run, c hotfolder.Cl
 	}
 	for i := range d.Files {
 		if err := d.showFile(ctx, i); err != nil {
-			return fmt.Errorf("show %q: %w", d.Files[i].Name, err)
+			return hotfolder.OfFile(string(d.Files[i].Name), fmt.Errorf("show a result: %w", err))
 		}
 	}
 	return nil
@@ -115,7 +115,8 @@ func (s *shared) free(ctx context.Context, prefix, name string, number int) (str
 			return "", 0, err
 		}
 	}
-	return "", 0, fmt.Errorf("%q and the names with the numbers up to %d are taken", prefix+name, maxNumber)
+	return "", 0, hotfolder.OfFile(name,
+		fmt.Errorf("in %s the name of the file and the names with the numbers up to %d are taken", prefix, maxNumber))
 }
 
 // showFile shows one file. While its name is taken, it prepares a copy under another name.

@@ -3,7 +3,6 @@ package bucket
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 
@@ -38,7 +37,7 @@ func (f *file) Close() error { return nil }
 // ReadAt implements io.ReaderAt.
 func (f *file) ReadAt(p []byte, offset int64) (int, error) {
 	if offset < 0 {
-		return 0, fmt.Errorf("read %q: negative offset", f.key)
+		return 0, errors.New("read: negative offset")
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -41,7 +41,7 @@ func (o *owners) Owners(ctx context.Context) ([]hotfolder.Owner, error) {
 		if at, found := renewed[ordinal]; found {
 			last = at
 		}
-		list = append(list, hotfolder.Owner{Ordinal: ordinal, Silent: max(0, now.Sub(last))})
+		list = append(list, hotfolder.Owner{Ordinal: ordinal, Renewed: last, Silent: max(0, now.Sub(last))})
 	}
 	return list, nil
 }

@@ -19,6 +19,7 @@ import (
 //	.signstash/runs/<run>/staged/<claim>/<ordinal>.<index>  a file that Stage has written
 //	.signstash/runs/<run>/delivery/<claim>         what Deliver shows, and how far it has come
 //	.signstash/runs/<run>/return/<claim>           a claim that PutBack gives back
+//	.signstash/runs/<run>/note/<key>               a text that Note has written
 const own = ".signstash"
 
 // paths makes the keys of one client service.
@@ -51,6 +52,8 @@ func (p paths) staged(id, claim string) string { return p.own("runs", id, "stage
 func (p paths) delivery(id, claim string) string { return p.own("runs", id, "delivery", claim) }
 
 func (p paths) giveBack(id, claim string) string { return p.own("runs", id, "return", claim) }
+
+func (p paths) note(id, key string) string { return p.own("runs", id, "note", key) }
 
 // output and backup return the prefix of the results and of the originals of a run.
 func (p paths) output(id string) string { return p.ofRun(p.Output, id) }

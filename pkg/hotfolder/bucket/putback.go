@@ -107,7 +107,7 @@ func (c *claims) Release(ctx context.Context, run hotfolder.Run) error {
 	if len(first.objects) > 0 {
 		return hotfolder.ErrExists
 	}
-	for _, part := range []string{"staged", "delivery", "return"} {
+	for _, part := range []string{"staged", "delivery", "return", "note"} {
 		if err := c.deleteAll(ctx, c.own("runs", run.ID, part, "")); err != nil {
 			return err
 		}

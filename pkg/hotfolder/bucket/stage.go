@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -23,10 +24,10 @@ const stagedName = "signstashname"
 // instance, so a former owner of the run cannot replace it.
 func (r *results) Stage(ctx context.Context, c hotfolder.Claim, index int, name string, content io.Reader) error {
 	if index < 0 || index > 9 {
-		return fmt.Errorf("stage %q: index %d is not between 0 and 9", name, index)
+		return fmt.Errorf("stage: index %d is not between 0 and 9", index)
 	}
 	if name == "" || strings.Contains(name, "/") || !r.fits(name) {
-		return fmt.Errorf("stage %q: the name is empty, too long, or contains a slash", name)
+		return hotfolder.OfFile(name, errors.New("stage: the name is empty, too long, or contains a slash"))
 	}
 	o, err := r.mineAndHeld(ctx, c)
 	if err != nil {

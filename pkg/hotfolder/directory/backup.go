@@ -99,14 +99,14 @@ func (r results) copyTo(from *dir, to *shelf, c hotfolder.Claim) error {
 	}
 	f, err := from.open(c.Name, unix.O_RDONLY, 0)
 	if err != nil {
-		return missingIs(err, hotfolder.ErrLost)
+		return unreadable(missingIs(err, hotfolder.ErrLost))
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	own, temp, err := r.writeOwn(r.cfg.Backup, to.run, f, info.Mode().Perm(), 0)
+	own, temp, err := r.writeOwn(r.cfg.Backup, to.run, original{f}, info.Mode().Perm(), 0)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (r results) copiedBefore(from *dir, to *shelf, c hotfolder.Claim) (bool, er
 	}
 	a, err := from.open(c.Name, unix.O_RDONLY, 0)
 	if err != nil {
-		return false, missingIs(err, hotfolder.ErrLost)
+		return false, unreadable(missingIs(err, hotfolder.ErrLost))
 	}
 	defer func() { _ = a.Close() }()
 	b, err := to.in.open(c.Name, unix.O_RDONLY, 0)
@@ -141,7 +141,7 @@ func (r results) copiedBefore(from *dir, to *shelf, c hotfolder.Claim) (bool, er
 		return false, err
 	}
 	defer func() { _ = b.Close() }()
-	return equal(a, b)
+	return equal(original{a}, b)
 }
 
 // equal compares two files.

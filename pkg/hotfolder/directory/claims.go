@@ -68,11 +68,13 @@ func (c claims) claim(from, to *dir, e hotfolder.Entry) error {
 		return hotfolder.ErrChanged
 	}
 	f, err := from.open(e.Name, unix.O_RDONLY, 0)
-	if err != nil {
-		return inUse(missingIs(err, hotfolder.ErrGone))
+	if err != nil && (!e.Unread || !isUnreadable(err)) {
+		return unreadable(inUse(missingIs(err, hotfolder.ErrGone)))
 	}
-	defer func() { _ = f.Close() }()
-	if c.places.writing(f) {
+	if f != nil {
+		defer func() { _ = f.Close() }()
+	}
+	if c.writing(f) {
 		return hotfolder.ErrInUse
 	}
 	if err := from.claimTo(e.Name, to); err != nil {
@@ -81,7 +83,7 @@ func (c claims) claim(from, to *dir, e hotfolder.Entry) error {
 		}
 		return inUse(missingIs(err, hotfolder.ErrGone))
 	}
-	if sameFile(to, e) && !c.places.writing(f) {
+	if sameFile(to, e) && !c.writing(f) {
 		return nil
 	}
 	// The file was changed or opened at the last moment.
@@ -104,14 +106,6 @@ func (d *dir) claimTo(name string, to *dir) error {
 func sameFile(d *dir, e hotfolder.Entry) bool {
 	st, err := d.stat(e.Name)
 	return err == nil && version(&st) == e.Version
-}
-
-// inUse adds ErrInUse to the errors with which file systems say that somebody uses a file.
-func inUse(err error) error {
-	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ETXTBSY) || errors.Is(err, unix.EAGAIN) {
-		return fmt.Errorf("%w: %w", hotfolder.ErrInUse, err)
-	}
-	return err
 }
 
 // repeat returns n times err.
@@ -137,7 +131,7 @@ func (c claims) Open(_ context.Context, claim hotfolder.Claim) (hotfolder.File, 
 	defer at.close()
 	f, err := at.open(claim.Name, unix.O_RDONLY, 0)
 	if err != nil {
-		return nil, inUse(missingIs(err, hotfolder.ErrLost))
+		return nil, unreadable(inUse(missingIs(err, hotfolder.ErrLost)))
 	}
 	open := &file{File: f, claim: claim}
 	if err := open.Unchanged(); err != nil {
@@ -154,6 +148,12 @@ type file struct {
 }
 
 func (f *file) Size() int64 { return f.claim.Size }
+
+// ReadAt implements io.ReaderAt.
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(p, off)
+	return n, unreadable(err)
+}
 
 // Unchanged implements hotfolder.File.
 func (f *file) Unchanged() error {
@@ -272,11 +272,8 @@ func (c claims) Release(_ context.Context, run hotfolder.Run) error {
 			return notEmpty(err)
 		}
 	}
-	// No claim is left, so no staged file is needed.
-	for _, place := range []string{c.places.cfg.Output, c.places.cfg.Backup} {
-		if err := c.places.removeOwn(place, run.ID); err != nil {
-			return err
-		}
+	if err := errors.Join(c.removeStaging(d, run), removeRecords(d)); err != nil {
+		return err
 	}
 	if err := ignoreMissing(owner.removeFolder(run.ID)); err != nil {
 		return notEmpty(err)

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
 )
 
 // dir is an open folder. Its methods take names of one component and never follow a symbolic link.
@@ -26,7 +28,7 @@ func dirOf(f *os.File) (*dir, error) {
 	defer func() { _ = f.Close() }()
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
-		return nil, pathError("open folder", f.Name(), err)
+		return nil, pathError("open folder", "", err)
 	}
 	return &dir{fd, f.Name()}, nil
 }
@@ -47,13 +49,12 @@ func again(call func() error) error {
 	}
 }
 
-// pathError says in which call and with which name an error came. The name is quoted, because it
-// may have line breaks.
+// pathError says in which call and for which file an error came.
 func pathError(call, name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s %q: %w", call, name, err)
+	return hotfolder.OfFile(name, fmt.Errorf("%s: %w", call, err))
 }
 
 func (d *dir) self() (st unix.Stat_t, err error) {
@@ -85,7 +86,7 @@ func (d *dir) open(name string, flags int, perm os.FileMode) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	return os.NewFile(uintptr(fd), "file"), nil // the name would be in the texts of errors
 }
 
 func (d *dir) openat(name string, flags int, perm os.FileMode) (fd int, err error) {
@@ -148,17 +149,29 @@ func (d *dir) move(name string, to *dir, toName string) error {
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
 		return pathError("rename", name, err)
 	}
-	// NFS and some FUSE file systems cannot do it in one step. A hard link does not replace a file
-	// either.
-	err = again(func() error { return unix.Linkat(d.fd, name, to.fd, toName, 0) })
+	return d.moveByLink(name, to, toName)
+}
+
+// moveByLink is move on NFS and some FUSE file systems, which cannot do it in one step. A hard link
+// does not replace a file either. A crash can leave the file with both names. Then the next call
+// finds the file itself at the new name, and removes the old one.
+func (d *dir) moveByLink(name string, to *dir, toName string) error {
+	err := again(func() error { return unix.Linkat(d.fd, name, to.fd, toName, 0) })
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, unix.EEXIST) && d.isSame(name, to, toName):
 		return d.remove(name)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOSYS),
 		errors.Is(err, unix.EMLINK):
 		return d.moveExclusive(name, to, toName)
 	}
 	return pathError("link", name, err)
+}
+
+// isSame reports whether two names are those of one file.
+func (d *dir) isSame(name string, to *dir, toName string) bool {
+	a, err1 := d.stat(name)
+	b, err2 := to.stat(toName)
+	return errors.Join(err1, err2) == nil && a.Dev == b.Dev && a.Ino == b.Ino
 }
 
 // moveExclusive is move by a plain rename. Among several callers that move one name, one succeeds.
@@ -189,7 +202,7 @@ func (d *dir) sync() error {
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) { // SMB and some FUSE file systems cannot
 		return nil
 	}
-	return pathError("sync folder", d.name, err)
+	return pathError("sync folder", "", err)
 }
 
 // namesAtOnce is how many names of a folder are in memory at a time.

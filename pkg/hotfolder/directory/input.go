@@ -22,6 +22,10 @@ type input struct {
 	watch  *watch // nil = the folder is polled
 }
 
+// maxUnexamined is how many files of a folder may have an error. More of them are a fault of the
+// file system, which may take long for each of them.
+const maxUnexamined = 100
+
 // List implements hotfolder.Input.
 func (in input) List(ctx context.Context) iter.Seq2[hotfolder.Entry, error] {
 	return func(yield func(hotfolder.Entry, error) bool) {
@@ -31,7 +35,9 @@ func (in input) List(ctx context.Context) iter.Seq2[hotfolder.Entry, error] {
 			return
 		}
 		defer d.close()
+		in.watch.follow(d)
 		var fault error
+		failed := 0
 		err = d.each(func(name string, _ fs.FileMode) bool {
 			if name == ownFolder {
 				return true
@@ -43,8 +49,12 @@ func (in input) List(ctx context.Context) iter.Seq2[hotfolder.Entry, error] {
 			if errors.Is(err, os.ErrNotExist) {
 				return true
 			}
-			if fault = err; err != nil {
-				return false
+			if err != nil {
+				if failed++; !isUnexamined(err) || failed > maxUnexamined {
+					fault = err
+					return false
+				}
+				e = hotfolder.Entry{Name: name, Irregular: hotfolder.Unexamined}
 			}
 			return yield(e, nil)
 		})

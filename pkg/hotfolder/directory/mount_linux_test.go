@@ -153,3 +153,35 @@ func TestReadOnlyInput(t *testing.T) {
 		t.Errorf("Open = %v, want EROFS", err)
 	}
 }
+
+// TestMountedAgain sees the arrivals in an input folder whose volume was mounted again.
+func TestMountedAgain(t *testing.T) {
+	f := newFolders(t, false)
+	volume := t.TempDir()
+	mount(t, volume, "")
+	bind := func() {
+		if err := unix.Mount(volume, f.path("in"), "", unix.MS_BIND, ""); err != nil {
+			t.Skipf("mount: %v", err)
+		}
+	}
+	other := t.TempDir()
+	mount(t, other, "")
+	bind()
+	t.Cleanup(func() { _ = unix.Unmount(f.path("in"), unix.MNT_DETACH) })
+	s := f.Open(t, 0)
+	if err := unix.Unmount(f.path("in"), unix.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
+	volume = other // another inode, as after a new mount of a remote file system
+	bind()
+	if err := os.Mkdir(f.path("in/.signstash"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.Put(t, "a.pdf", "x")
+	entry(t, s, "a.pdf") // the list that is made each minute
+	f.Put(t, "b.pdf", "x")
+	await(t, s, func() bool {
+		e, err := s.Stat(t.Context(), "b.pdf")
+		return err == nil && e.Arrival == hotfolder.ArrivalClosed
+	})
+}

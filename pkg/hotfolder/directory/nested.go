@@ -10,9 +10,6 @@ import (
 // maxDepth is how many folders lie between a folder and the work folder at most.
 const maxDepth = 100
 
-// inode identifies a file or a folder on this machine.
-type inode struct{ dev, ino uint64 }
-
 func (d *dir) inode() (inode, error) {
 	st, err := d.self()
 	return inode{st.Dev, st.Ino}, err
@@ -57,34 +54,33 @@ func (p *places) above(name string) (list []inode, err error) {
 // distinct returns an error if two of the folders are the same, or if one is inside the other.
 // Paths in the configuration are compared earlier, but symbolic links inside the work folder can
 // lead to the same place.
-func (p *places) distinct() error {
-	fields := []string{p.cfg.Input, p.cfg.Output, p.cfg.Backup}
-	var lists [3][]inode
-	for i, name := range fields {
+func (p *places) distinct() (*neighbour, error) {
+	n := &neighbour{client: p.cfg.Client}
+	for i, name := range []string{p.cfg.Input, p.cfg.Output, p.cfg.Backup} {
 		list, err := p.above(name)
 		if err != nil {
-			return fmt.Errorf("folder %s: %w", name, err)
+			return nil, fmt.Errorf("folder %s: %w", name, err)
 		}
 		if len(list) == 0 {
-			return fmt.Errorf("folder %s is the work folder itself", name)
+			return nil, fmt.Errorf("folder %s is the work folder itself", name)
 		}
-		lists[i] = list
+		n.folders[i] = place{name: name, chain: list}
 	}
-	for i, a := range lists {
-		for j, b := range lists {
+	for i, a := range n.folders {
+		for j, b := range n.folders {
 			if i == j {
 				continue
 			}
-			for depth, at := range b {
+			for depth, at := range b.chain {
 				switch {
-				case at != a[0]:
+				case at != a.chain[0]:
 				case depth == 0:
-					return fmt.Errorf("folders %s and %s are the same", fields[i], fields[j])
+					return nil, fmt.Errorf("folders %s and %s are the same", a.name, b.name)
 				default:
-					return fmt.Errorf("folder %s is inside folder %s", fields[j], fields[i])
+					return nil, fmt.Errorf("folder %s is inside folder %s", b.name, a.name)
 				}
 			}
 		}
 	}
-	return nil
+	return n, nil
 }

@@ -27,3 +27,8 @@ func Retry(context.Context, Config, string) ([]Retried, error) { return nil, err
 
 // OpenAs works on Linux only.
 func OpenAs(Config) (hotfolder.Storage, error) { return nil, errNotLinux }
+
+// FindAbandoned works on Linux only.
+func FindAbandoned(context.Context, string, []string) ([]hotfolder.Abandoned, error) {
+	return nil, errNotLinux
+}

@@ -45,7 +45,7 @@ func (o owners) holders(own *dir, now time.Time) (list []hotfolder.Owner, err er
 			return true
 		}
 		if since, ok := o.since(own, name); ok {
-			list = append(list, hotfolder.Owner{Ordinal: ordinal, Silent: max(now.Sub(since), 0)})
+			list = append(list, hotfolder.Owner{Ordinal: ordinal, Renewed: since, Silent: max(now.Sub(since), 0)})
 		}
 		return true
 	})

@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -22,21 +21,6 @@ import (
 
 // results implements hotfolder.Results.
 type results struct{ *places }
-
-// deliveredPrefix begins the folders of claims whose delivery has begun. The ordinal of the
-// instance that began it follows.
-const deliveredPrefix = "delivered."
-
-// deliveredFolders lists these folders of a run.
-func deliveredFolders(run *dir) (list []string, err error) {
-	err = run.each(func(name string, _ fs.FileMode) bool {
-		if strings.HasPrefix(name, deliveredPrefix) {
-			list = append(list, name)
-		}
-		return true
-	})
-	return list, err
-}
 
 // find opens the folder of a run that holds a claim. ErrLost if none does.
 func find(run *dir, name string) (*dir, error) {
@@ -188,103 +172,6 @@ func removeStaged(d *dir, name string) error {
 		return ignoreMissing(err)
 	}
 	return removeTree(d, name)
-}
-
-// Deliver implements hotfolder.Results.
-func (r results) Deliver(_ context.Context, run hotfolder.Run, claims []hotfolder.Claim) []error {
-	at, err := r.openRun(run)
-	if err != nil {
-		return repeat(err, len(claims))
-	}
-	defer at.close()
-	staging, err := r.openOwn(r.cfg.Output, folderMode, run.ID)
-	if err != nil {
-		return repeat(err, len(claims))
-	}
-	defer staging.close()
-	if err := staging.sync(); err != nil { // before a claim says that its files are staged
-		return repeat(err, len(claims))
-	}
-	markers, errs := r.mark(at, claims)
-	staged, err := stagedOf(staging)
-	if ignoreMissing(err) != nil { // nothing is staged in a folder that somebody could remove
-		return repeat(err, len(claims))
-	}
-	out := &shelf{places: r.places, folder: r.cfg.Output, run: run.ID}
-	defer out.close()
-	for i, c := range claims {
-		if errs[i] != nil {
-			continue
-		}
-		for _, file := range staged[stagedName{marker: markers[i], claim: claimDigest(c.Name)}] {
-			if errs[i] = show(staging, file, out); errs[i] != nil {
-				break
-			}
-		}
-	}
-	if err := errors.Join(out.sync(), staging.sync()); err != nil {
-		return repeat(err, len(claims))
-	}
-	return errs
-}
-
-// mark records durably that the delivery of claims begins, and returns who began it for each of
-// them.
-func (r results) mark(run *dir, claims []hotfolder.Claim) (markers []int, errs []error) {
-	markers = make([]int, len(claims))
-	mine := deliveredPrefix + itoa(r.cfg.Ordinal)
-	if err := run.make(mine, folderMode); err != nil {
-		return markers, repeat(err, len(claims))
-	}
-	to, err := run.sub(mine)
-	if err != nil {
-		return markers, repeat(err, len(claims))
-	}
-	defer to.close()
-	from, err := run.sub(claimedFolder)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return markers, repeat(err, len(claims))
-	}
-	errs = make([]error, len(claims))
-	for i, c := range claims {
-		markers[i] = r.cfg.Ordinal
-		if from != nil && !c.Delivered {
-			errs[i] = from.claimTo(c.Name, to)
-			if errs[i] == nil || !errors.Is(errs[i], os.ErrNotExist) {
-				continue
-			}
-		}
-		markers[i], errs[i] = markerOf(run, c.Name)
-	}
-	errs2 := to.sync()
-	if from != nil {
-		errs2 = errors.Join(errs2, from.sync())
-		from.close()
-	}
-	if errs2 != nil {
-		return markers, repeat(errs2, len(claims))
-	}
-	return markers, errs
-}
-
-// markerOf returns who began the delivery of a claim. ErrLost if nobody did.
-func markerOf(run *dir, name string) (int, error) {
-	marked, err := deliveredFolders(run)
-	if err != nil {
-		return 0, err
-	}
-	for _, folder := range marked {
-		d, err := run.sub(folder)
-		if err != nil {
-			return 0, err
-		}
-		found := d.exists(name)
-		d.close()
-		if found {
-			return strconv.Atoi(strings.TrimPrefix(folder, deliveredPrefix))
-		}
-	}
-	return 0, hotfolder.ErrLost
 }
 
 // show moves a staged file to the output folder. It returns nil if somebody else has done it.

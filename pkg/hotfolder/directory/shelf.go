@@ -38,7 +38,7 @@ func (s *shelf) add(from *dir, file, name string) error {
 	attempts := 0
 	for n := 0; n < maxNumbers; {
 		if err := s.openIn(); err != nil {
-			return err
+			return fmt.Errorf("folder %s: %w", s.folder, err)
 		}
 		err := from.move(file, s.in, numbered(name, n))
 		switch {

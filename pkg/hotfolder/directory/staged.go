@@ -10,7 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
 )
+
+// maxIndex is the largest index of a staged file.
+const maxIndex = 9
 
 // maxNameBytes is the longest name that Linux file systems accept.
 const maxNameBytes = 255
@@ -112,4 +117,24 @@ func stagedOf(d *dir) (map[stagedName][]stagedName, error) {
 		slices.SortFunc(files, func(a, b stagedName) int { return a.index - b.index })
 	}
 	return list, err
+}
+
+// missing reports whether a folder lacks a file that this instance has staged for a claim.
+func (s *stagedFiles) missing(c hotfolder.Claim, d *dir) bool {
+	s.mu.Lock()
+	var names []string
+	digest := claimDigest(c.Name)
+	for index := range maxIndex + 1 {
+		prefix := stagedName{marker: c.Owner, index: index, claim: digest}.prefix()
+		if name, ok := s.runs[c.ID][prefix]; ok {
+			names = append(names, name)
+		}
+	}
+	s.mu.Unlock()
+	for _, name := range names {
+		if !d.exists(name) {
+			return true
+		}
+	}
+	return false
 }

@@ -27,6 +27,7 @@ type Storage struct {
 	checks
 	watch *watch   // nil = the folder is polled
 	lock  *os.File // nil = the file system has no locks
+	leave func()   // removes the folders from Config.Neighbours; nil = they are not there
 }
 
 var _ hotfolder.Storage = (*Storage)(nil)
@@ -39,10 +40,19 @@ func Open(cfg Config) (hotfolder.Storage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.lock, err = p.exclusive(); err != nil {
-		return nil, err
+	if cfg.Neighbours != nil {
+		if err := cfg.Neighbours.add(p.neighbour); err != nil {
+			return nil, err
+		}
+		s.leave = func() { cfg.Neighbours.remove(p.neighbour) }
 	}
-	if err := s.startWatch(p); err != nil {
+	if s.lock, err = p.exclusive(); err == nil {
+		err = p.noteClient()
+	}
+	if err == nil {
+		err = s.startWatch(p)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.input = input{places: p, watch: s.watch}
@@ -55,6 +65,7 @@ func openFolders(cfg Config) (*Storage, *places, error) {
 	cfg.Mode = cmp.Or(cfg.Mode, 0o660)
 	p := &places{cfg: cfg, staged: &stagedFiles{runs: make(map[string]map[string]string)}}
 	var devices [3]uint64
+	var err error
 	for i, name := range []string{cfg.Input, cfg.Output, cfg.Backup} {
 		d, err := p.open(name)
 		if err != nil {
@@ -70,7 +81,8 @@ func openFolders(cfg Config) (*Storage, *places, error) {
 			return nil, nil, fmt.Errorf("folder %s: %w", name, err)
 		}
 	}
-	if err := p.distinct(); err != nil {
+	p.neighbour, err = p.distinct()
+	if err != nil {
 		return nil, nil, err
 	}
 	p.inputDevice = devices[0]
@@ -109,6 +121,9 @@ func (s *Storage) startWatch(p *places) error {
 // Close implements hotfolder.Storage.
 func (s *Storage) Close() error {
 	var errs []error
+	if s.leave != nil {
+		s.leave()
+	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 		s.lock = nil
@@ -126,6 +141,7 @@ type places struct {
 	inputDevice uint64 // of the input folder when the Storage was opened
 	watch       *watch // nil = none
 	staged      *stagedFiles
+	neighbour   *neighbour
 	leases      sync.Once
 	noLeases    bool
 }
@@ -188,6 +204,9 @@ func (p *places) openOwn(name string, perm os.FileMode, elements ...string) (own
 		if perm == 0 || !errors.Is(err, os.ErrNotExist) {
 			break
 		}
+	}
+	if err != nil {
+		err = fmt.Errorf("folder %s/%s: %w", name, ownFolder, err)
 	}
 	return own, err
 }

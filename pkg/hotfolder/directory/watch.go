@@ -25,6 +25,8 @@ type watch struct {
 	done chan struct{} // closed when the reader has ended
 
 	mu       sync.Mutex
+	folder   inode // that is watched
+	id       int   // of the watch of this folder
 	arrivals map[string]hotfolder.Arrival
 	moved    map[string]bool // our own renames into the folder, whose events are still to come
 }
@@ -35,12 +37,19 @@ func newWatch(d *dir) (*watch, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("inotify_init1", err)
 	}
-	const mask = unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO | unix.IN_CREATE | unix.IN_DELETE_SELF | unix.IN_ONLYDIR
-	if _, err := unix.InotifyAddWatch(fd, "/proc/self/fd/"+itoa(d.fd), mask); err != nil {
+	id, err := addWatch(fd, d)
+	if err != nil {
 		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("inotify_add_watch", err)
+		return nil, err
+	}
+	folder, err := d.inode()
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, err
 	}
 	w := &watch{
+		folder:   folder,
+		id:       id,
 		file:     os.NewFile(uintptr(fd), "inotify"),
 		wake:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
@@ -49,6 +58,43 @@ func newWatch(d *dir) (*watch, error) {
 	}
 	go w.run()
 	return w, nil
+}
+
+// addWatch adds a folder to the folders that an inotify instance watches.
+func addWatch(fd int, d *dir) (int, error) {
+	const mask = unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO | unix.IN_CREATE | unix.IN_DELETE_SELF | unix.IN_ONLYDIR
+	id, err := unix.InotifyAddWatch(fd, "/proc/self/fd/"+itoa(d.fd), mask)
+	return id, os.NewSyscallError("inotify_add_watch", err)
+}
+
+// follow watches another folder if d is not the one that is watched, because a volume was mounted
+// again. If that is not possible, the folder is listed as often as before, without hints.
+func (w *watch) follow(d *dir) {
+	if w == nil {
+		return
+	}
+	folder, err := d.inode()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil || folder == w.folder {
+		return
+	}
+	conn, err := w.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = conn.Control(func(fd uintptr) {
+		id, err := addWatch(int(fd), d)
+		if err != nil {
+			return
+		}
+		if id != w.id {
+			_, _ = unix.InotifyRmWatch(int(fd), uint32(w.id)) // fails if the kernel has removed it
+		}
+		w.folder, w.id = folder, id
+		clear(w.arrivals)
+		clear(w.moved)
+	})
 }
 
 func (w *watch) close() error {

@@ -48,6 +48,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Folders) {
 		"Backup":               (*suite).backup,
 		"BackupTwice":          (*suite).backupTwice,
 		"Release":              (*suite).release,
+		"Note":                 (*suite).note,
 		"TakeOver":             (*suite).takeOver,
 		"TakeOverOneWinner":    (*suite).takeOverOneWinner,
 		"TakeOverStaged":       (*suite).takeOverStaged,
