@@ -40,6 +40,7 @@ type upload struct {
 	written int64    // of the file, counted in space.uploading
 	window  int64    // start of the part that the kernel was not told to write yet
 	shared  map[[sha256.Size]byte]signing.Content
+	copies  bool // no document is cloned, because it was tried without success
 	ended   bool
 }
 
@@ -86,12 +87,24 @@ func (u *upload) receive(r io.Reader) (c signing.Content, err error) {
 	if err := u.open(); err != nil {
 		return c, err
 	}
+	c, ok, err := u.clone(r)
+	if err != nil {
+		return c, errors.Join(err, u.cut())
+	}
+	if ok {
+		return c, nil
+	}
 	h := sha256.New()
 	n, err := u.copy(h, r)
 	if err != nil {
 		return c, errors.Join(err, u.cut())
 	}
-	c = signing.Content{File: fileName(u.size), Size: n}
+	return contentOf(h, u.size, n)
+}
+
+// contentOf describes a document of n bytes with the digest h, which starts at an offset.
+func contentOf(h hash.Hash, at, n int64) (c signing.Content, err error) {
+	c = signing.Content{File: fileName(at), Size: n}
 	h.Sum(c.SHA256[:0])
 	if c.Midstate, err = h.(encoding.BinaryMarshaler).MarshalBinary(); err != nil {
 		return c, fmt.Errorf("save state of digest: %w", err)
