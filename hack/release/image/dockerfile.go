@@ -18,6 +18,9 @@ func ParseDockerfile(text string) (v1.Config, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
+		if strings.HasSuffix(line, "\\") {
+			return v1.Config{}, fmt.Errorf("%s: want an instruction on one line", line)
+		}
 		word, rest, _ := strings.Cut(line, " ")
 		if err := instruction(&config, word, strings.TrimSpace(rest)); err != nil {
 			return v1.Config{}, fmt.Errorf("%s: %w", line, err)
