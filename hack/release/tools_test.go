@@ -12,8 +12,8 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/hack/release/cosign"
 )
 
-// tool returns the path of a program, from the environment variable or from PATH. It skips the test if
-// the program is not there.
+// tool returns the path of a program, from the environment variable or from PATH. It skips the test
+// if the program is not there.
 func tool(t *testing.T, variable, name string) string {
 	t.Helper()
 	if path := os.Getenv(variable); path != "" {
@@ -125,8 +125,8 @@ func TestKeygen(t *testing.T) {
 	refused(t, "wrong password", err, "cannot be decrypted")
 }
 
-// TestCosign has the program cosign judge a release in a registry: signatures, both attestations, and
-// the checksums, with a key that cosign made. Another key is refused.
+// TestCosign has the program cosign judge a release in a registry: signatures, both attestations,
+// and the checksums, with a key that cosign made. Another key is refused.
 func TestCosign(t *testing.T) {
 	t.Parallel()
 	program := tool(t, "COSIGN", "cosign")

@@ -73,22 +73,14 @@ func sourceTime(ctx context.Context, top string) (time.Time, error) {
 // version returns the version of the release: that of the tag vX.Y.Z of the commit. Without one it
 // is the pseudo-version that Go would give the commit.
 func version(ctx context.Context, s Source) (string, error) {
-	tags, err := git(ctx, s.Top, "tag", "--list", "v*", "--points-at", "HEAD", "--sort=-version:refname")
+	v, err := highestTag(ctx, s.Top, "--points-at")
 	if err != nil {
 		return "", err
 	}
-	v := ""
-	for _, tag := range strings.Fields(tags) {
-		if semver.IsValid(tag) && semver.Canonical(tag) == tag {
-			v = tag
-			break
-		}
-	}
 	if v == "" {
-		older := ""
-		if described, err := git(ctx, s.Top, "describe", "--tags", "--match", "v[0-9]*", "--abbrev=0"); err == nil &&
-			semver.Canonical(described) == described {
-			older = described
+		older, err := highestTag(ctx, s.Top, "--merged")
+		if err != nil {
+			return "", err
 		}
 		v = module.PseudoVersion("", older, s.At, s.Commit[:12])
 	}
@@ -96,6 +88,22 @@ func version(ctx context.Context, s Source) (string, error) {
 		v += separator(v) + "dirty"
 	}
 	return strings.TrimPrefix(v, "v"), nil
+}
+
+// highestTag returns the highest version among the tags of the commit (--points-at), or of the
+// commit and those before it (--merged). It returns "" if there is none.
+func highestTag(ctx context.Context, top, which string) (string, error) {
+	tags, err := git(ctx, top, "tag", "--list", "v*", which, "HEAD")
+	if err != nil {
+		return "", err
+	}
+	highest := ""
+	for _, tag := range strings.Fields(tags) {
+		if semver.Canonical(tag) == tag && semver.Compare(tag, highest) > 0 {
+			highest = tag
+		}
+	}
+	return highest, nil
 }
 
 // separator returns what precedes a further part of a pre-release version.
