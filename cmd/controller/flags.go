@@ -77,11 +77,11 @@ func split(names string) []string {
 // declareEndpoint declares the flags of the endpoints.
 func declareEndpoint(e *controller.Endpoint, f *flag.FlagSet) {
 	f.StringVar(&e.Mode, "endpoint-mode", "PodDNS",
-		"how clients reach an instance: `MODE` PodDNS, NodePort, LoadBalancer or HostTemplate")
+		"how clients reach an instance: `MODE` PodDNS, NodePort, LoadBalancer, HostTemplate, Gateway or Ingress")
 	f.StringVar(&e.HostTemplate, "host-template", "",
-		"`HOST` of an instance in mode HostTemplate, with {pod}, {ordinal} and {namespace}")
+		"`HOST` of an instance in modes HostTemplate, Gateway and Ingress, with {pod}, {ordinal} and {namespace}")
 	f.StringVar(&e.PortTemplate, "port-template", "",
-		"`PORT` of an instance in mode HostTemplate, such as 443 or 9000+{ordinal}")
+		"`PORT` of an instance in these modes, such as 443 or 9000+{ordinal}")
 	f.StringVar(&e.RESTPort, "rest-port", "rest", "`PORT` of REST in the proxy's container: name or number")
 	f.StringVar(&e.ClusterDomain, "cluster-domain", "cluster.local", "`DOMAIN` of the cluster's DNS")
 	f.Func("service-annotations",
@@ -91,6 +91,32 @@ func declareEndpoint(e *controller.Endpoint, f *flag.FlagSet) {
 		"node port of the first instance in mode NodePort, `PORT`; instance n has PORT + n; 0 = the cluster chooses")
 	f.StringVar(&e.LoadBalancerClass, "load-balancer-class", "",
 		"`CLASS` of the load balancers in mode LoadBalancer; default: the cluster's default")
+	declareRoutes(e, f)
+}
+
+// declareRoutes declares the flags of the routes in modes Gateway and Ingress.
+func declareRoutes(e *controller.Endpoint, f *flag.FlagSet) {
+	f.StringVar(&e.RouteKind, "route-kind", "HTTPRoute",
+		"`KIND` of the route of each instance in mode Gateway: HTTPRoute, or TLSRoute to pass TLS through")
+	f.Func("gateway-parents",
+		"where the routes attach in mode Gateway: `JSON` list of {name, namespace, sectionName, port}",
+		func(text string) error {
+			d := json.NewDecoder(strings.NewReader(text))
+			d.DisallowUnknownFields()
+			e.Parents = nil
+			return d.Decode(&e.Parents)
+		})
+	f.Func("route-annotations",
+		"annotations of the routes: `JSON` object of strings, with {pod}, {ordinal} and {namespace} in the values",
+		func(text string) error { return json.Unmarshal([]byte(text), &e.RouteAnnotations) })
+	f.StringVar(&e.IngressClass, "ingress-class", "", "`CLASS` of the Ingresses; default: the cluster's default")
+	f.StringVar(&e.IngressTLSSecret, "ingress-tls-secret", "",
+		"`NAME` of the Secret with an instance's certificate in mode Ingress, with {pod}, {ordinal} and {namespace}; "+
+			"default: no TLS")
+	f.BoolVar(&e.IngressWait, "ingress-wait", true,
+		"publish an instance in mode Ingress only when its Ingress has an address")
+	f.Func("former-modes", "`MODE[,MODE...]` Gateway and Ingress: modes that were used before, whose routes are removed",
+		func(modes string) error { e.FormerModes = split(modes); return nil })
 }
 
 // parse reads the flags in args, and those that args do not give from env: flag host-template is

@@ -52,10 +52,16 @@ func TestParseMistakes(t *testing.T) {
 		"all at once": {[]string{"--log.level=x", "more"}, []string{"LEADER_ELECT=perhaps"},
 			[]string{"5 mistakes", "--namespace is required", "--statefulset is required", `"x"`, `"more"`, "LEADER_ELECT"}},
 		"templates without their mode": {[]string{"--namespace=n", "--statefulset=r", "--port-template=443"}, nil,
-			[]string{"templates of host and port belong to mode HostTemplate, not to PodDNS"}},
+			[]string{"templates of host and port belong to modes HostTemplate, Gateway and Ingress, not to PodDNS"}},
 		"per-pod Services": {
 			[]string{"--namespace=n", "--statefulset=r", "--load-balancer-class=-x", `--service-annotations={"a b":"c"}`}, nil,
 			[]string{"mode PodDNS has no per-pod Services", `annotation "a b"`, "class belongs to mode LoadBalancer", `class "-x"`}},
+		"mode Gateway": {
+			[]string{"--namespace=n", "--statefulset=r", "--endpoint-mode=Gateway", "--host-template=a.example.org",
+				"--port-template=443", "--route-kind=X", "--former-modes=NodePort"}, nil,
+			[]string{"needs a host for each instance", `kind of routes "X"`, "needs a parent", `former mode "NodePort"`}},
+		"unknown key of a parent": {
+			[]string{`--gateway-parents=[{"nam":"x"}]`}, nil, []string{"gateway-parents", `"nam"`}},
 		"annotations that are no object": {[]string{"--service-annotations=a=b"}, nil, []string{"service-annotations"}},
 		"unknown flag":                   {[]string{"--no-such"}, nil, []string{"-no-such"}},
 	} {

@@ -36,7 +36,7 @@ type Config struct {
 
 // Endpoint configures the address at which clients reach an instance.
 type Endpoint struct {
-	Mode          string // PodDNS, NodePort, LoadBalancer or HostTemplate
+	Mode          string // PodDNS, NodePort, LoadBalancer, HostTemplate, Gateway or Ingress
 	HostTemplate  string
 	PortTemplate  string
 	RESTPort      string // name or number of the container port
@@ -45,6 +45,22 @@ type Endpoint struct {
 	ServiceAnnotations map[string]string // of the per-pod Services
 	LoadBalancerClass  string
 	NodePortBase       int // node port of ordinal 0 in mode NodePort; 0 = the cluster chooses
+
+	RouteAnnotations map[string]string // of the routes in modes Gateway and Ingress
+	RouteKind        string            // in mode Gateway: HTTPRoute or TLSRoute
+	Parents          []Parent          // in mode Gateway: where the routes attach
+	IngressClass     string
+	IngressTLSSecret string   // template of the name of the Secret with the certificate
+	IngressWait      bool     // wait until each Ingress has an address
+	FormerModes      []string // modes whose routes are removed
+}
+
+// Parent names a Gateway, or one listener of it.
+type Parent struct {
+	Name        string `json:"name"`
+	Namespace   string `json:"namespace,omitempty"`
+	SectionName string `json:"sectionName,omitempty"`
+	Port        int32  `json:"port,omitempty"`
 }
 
 // Validate returns all mistakes in c, one per line, or nil.

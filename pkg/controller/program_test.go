@@ -116,12 +116,13 @@ func start(t *testing.T, namespace string) *program {
 }
 
 // startWith starts the program with a kubeconfig of a user.
-func startWith(t *testing.T, namespace, user, kubeconfig string) *program {
+func startWith(t *testing.T, namespace, user, kubeconfig string, args ...string) *program {
 	t.Helper()
-	grant(t, namespace, user)
+	grant(t, namespace, user, "release")
 	p := &program{t: t, metrics: freeAddress(t), health: freeAddress(t), ended: make(chan error, 1), log: &logged{}}
 	p.cmd = exec.Command(build(t), "--namespace="+namespace, "--statefulset=proxy", "--log.level=debug",
 		"--metrics-address="+p.metrics, "--health-address="+p.health)
+	p.cmd.Args = append(p.cmd.Args, args...)
 	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
@@ -182,15 +183,16 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// grant gives a user all rights of the markers in a namespace.
-func grant(t *testing.T, namespace, user string) {
+// grant gives a user the rights of the markers in a namespace. part is the namespace in the
+// markers, which says when the rights are needed.
+func grant(t *testing.T, namespace, user, part string) {
 	t.Helper()
 	c := server.Client(t)
-	meta := metav1.ObjectMeta{Namespace: namespace, Name: user}
-	role := &rbacv1.Role{ObjectMeta: meta, Rules: rules(t)}
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: user + "-" + part}
+	role := &rbacv1.Role{ObjectMeta: meta, Rules: rules(t, part)}
 	binding := &rbacv1.RoleBinding{
 		ObjectMeta: meta,
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 	}
 	for _, err := range []error{c.Create(t.Context(), role), c.Create(t.Context(), binding)} {
@@ -203,8 +205,8 @@ func grant(t *testing.T, namespace, user string) {
 // roleFile is the Role that `make generate` writes from the markers in the sources.
 const roleFile = "../../config/rbac/role.yaml"
 
-// rules returns the rules of roleFile.
-func rules(t *testing.T) []rbacv1.PolicyRule {
+// rules returns a part of the rules of roleFile.
+func rules(t *testing.T, part string) []rbacv1.PolicyRule {
 	t.Helper()
 	content, err := os.ReadFile(roleFile)
 	if err != nil {
@@ -212,10 +214,11 @@ func rules(t *testing.T) []rbacv1.PolicyRule {
 	}
 	for document := range strings.SplitSeq(string(content), "\n---\n") {
 		var role rbacv1.Role
-		if err := yaml.UnmarshalStrict([]byte(document), &role); err == nil && role.Kind == "Role" {
+		if err := yaml.UnmarshalStrict([]byte(document), &role); err == nil && role.Kind == "Role" &&
+			role.Namespace == part {
 			return role.Rules
 		}
 	}
-	t.Fatalf("%s has no Role", roleFile)
+	t.Fatalf("%s has no Role %s", roleFile, part)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -19,6 +20,7 @@ import (
 	crconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/clients"
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/endpoints"
@@ -129,6 +131,7 @@ func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, appsv1.AddToScheme, coordinationv1.AddToScheme, eventsv1.AddToScheme,
+		networkingv1.AddToScheme, gatewayv1.Install,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("make scheme: %w", err)
@@ -165,7 +168,25 @@ func endpointsConfig(c Config) endpoints.Config {
 		ServiceAnnotations: c.Endpoint.ServiceAnnotations,
 		LoadBalancerClass:  c.Endpoint.LoadBalancerClass,
 		NodePortBase:       c.Endpoint.NodePortBase,
+		Routes:             routes(c.Endpoint),
 	}
+}
+
+func routes(e Endpoint) endpoints.Routes {
+	r := endpoints.Routes{
+		Annotations:   e.RouteAnnotations,
+		Kind:          e.RouteKind,
+		IngressClass:  e.IngressClass,
+		TLSSecret:     e.IngressTLSSecret,
+		IngressNoWait: !e.IngressWait,
+	}
+	for _, p := range e.Parents {
+		r.Parents = append(r.Parents, endpoints.Parent(p))
+	}
+	for _, mode := range e.FormerModes {
+		r.FormerModes = append(r.FormerModes, endpoints.Mode(mode))
+	}
+	return r
 }
 
 // proxyLabels are the labels of every pod of every proxy. The owner of a pod says to which proxy it

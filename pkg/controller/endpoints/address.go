@@ -23,6 +23,9 @@ type address struct {
 
 	mode  Mode   // of the address, which may be a former one
 	waits string // why a pod keeps its address of a former mode; empty = the mode is the present one
+
+	refused bool // with why: somebody has to change something
+	undated bool // with why: nobody has judged the present state yet, so that it may be as before
 }
 
 func unknown(format string, args ...any) address { return address{why: fmt.Sprintf(format, args...)} }
@@ -81,7 +84,8 @@ func restPort(p *corev1.Pod, name string) int {
 type cluster struct {
 	services map[string]*corev1.Service // our per-pod Services, by name
 	foreign  map[string]bool            // names of per-pod Services that somebody else owns
-	faults   map[string]error           // errors by the name of the Service
+	faults   map[string]error           // errors by the name of the Service, or by kind and name of another object
+	verdicts map[string]verdict         // what routes to our per-pod Services, by name of the pod
 	node     func(name string) *corev1.Node
 }
 
@@ -102,6 +106,9 @@ func (c *Config) addressOf(p *corev1.Pod, ordinal int, w cluster) address {
 	if a.why == "" {
 		return a
 	}
+	if own, mode := publishedAs(p); a.undated && mode == c.Mode && condition(p).Status == corev1.ConditionTrue {
+		return address{host: own.Host, port: own.Port, mode: mode}
+	}
 	if former, ok := c.formerAddress(p, w); ok {
 		former.waits = a.why
 		return former
@@ -114,7 +121,8 @@ func (c *Config) addressOf(p *corev1.Pod, ordinal int, w cluster) address {
 func (c *Config) presentAddress(p *corev1.Pod, ordinal int, w cluster) address {
 	a := c.find(p, ordinal, w)
 	if a.why != "" {
-		return address{why: kube.Note(a.why)}
+		a.why = kube.Note(a.why)
+		return a
 	}
 	if _, _, err := hostport.Parse(net.JoinHostPort(a.host, strconv.Itoa(a.port))); err != nil {
 		return unknown("%s, port %d: %v", kube.Note(a.host), a.port, err)
@@ -131,14 +139,7 @@ func (c *Config) find(p *corev1.Pod, ordinal int, w cluster) address {
 	case PodDNS:
 		return address{host: c.podName(p.Name), port: port}
 	case HostTemplate:
-		host, err := expandHost(c.HostTemplate, pod{p.Name, p.Namespace, ordinal})
-		if err != nil {
-			return address{why: err.Error()}
-		}
-		if port, err = expandPort(c.PortTemplate, ordinal); err != nil {
-			return address{why: err.Error()}
-		}
-		return address{host: host, port: port}
+		return c.templateAddress(p, ordinal)
 	}
 	service := w.services[p.Name]
 	switch {
@@ -148,6 +149,8 @@ func (c *Config) find(p *corev1.Pod, ordinal int, w cluster) address {
 		return unknown("%v", w.faults[p.Name])
 	case service == nil || len(service.Spec.Ports) == 0:
 		return unknown("Service %s does not exist yet", p.Name)
+	case c.Mode.routed():
+		return c.routedAddress(p, ordinal, w)
 	case c.Mode == LoadBalancer:
 		if host := balancerAddress(service); host != "" {
 			return address{host: host, port: int(service.Spec.Ports[0].Port)}
@@ -155,6 +158,31 @@ func (c *Config) find(p *corev1.Pod, ordinal int, w cluster) address {
 		return unknown("the load balancer of Service %s has no address", p.Name)
 	}
 	return nodePortAddress(p, service, w)
+}
+
+// templateAddress returns the address that the templates give.
+func (c *Config) templateAddress(p *corev1.Pod, ordinal int) address {
+	host, err := expandHost(c.HostTemplate, pod{p.Name, p.Namespace, ordinal})
+	if err != nil {
+		return address{why: err.Error()}
+	}
+	port, err := expandPort(c.PortTemplate, ordinal)
+	if err != nil {
+		return address{why: err.Error()}
+	}
+	return address{host: host, port: port}
+}
+
+// routedAddress returns the address that the templates give, once something routes it to the pod.
+func (c *Config) routedAddress(p *corev1.Pod, ordinal int, w cluster) address {
+	v, known := w.verdicts[p.Name]
+	if !known {
+		return unknown("nothing routes to Service %s yet", p.Name)
+	}
+	if v.why != "" {
+		return address{why: v.why, refused: v.refused, undated: v.undated}
+	}
+	return c.templateAddress(p, ordinal)
 }
 
 func nodePortAddress(p *corev1.Pod, service *corev1.Service, w cluster) address {

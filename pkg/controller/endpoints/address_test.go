@@ -129,8 +129,12 @@ func TestValidate(t *testing.T) {
 		"endpoints ConfigMap is not named": func(c *Config) { c.EndpointsConfigMap = "" },
 		"headless Service is not named":    func(c *Config) { c.HeadlessService = "" },
 		"REST port is not named":           func(c *Config) { c.RESTPort = "" },
-		`mode "Ingress" is not PodDNS, NodePort, LoadBalancer or HostTemplate`:  func(c *Config) { c.Mode = "Ingress" },
-		"templates of host and port belong to mode HostTemplate, not to PodDNS": func(c *Config) { c.PortTemplate = "443" },
+		`mode "Route" is not PodDNS, NodePort, LoadBalancer, HostTemplate, Gateway or Ingress`: func(c *Config) {
+			c.Mode = "Route"
+		},
+		"templates of host and port belong to modes HostTemplate, Gateway and Ingress, not to PodDNS": func(c *Config) {
+			c.PortTemplate = "443"
+		},
 		`port template "" is neither a port nor a port+{ordinal}`: func(c *Config) {
 			c.Mode, c.HostTemplate = HostTemplate, "{pod}.example.org"
 		},

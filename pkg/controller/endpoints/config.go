@@ -20,8 +20,16 @@ const (
 	PodDNS       Mode = "PodDNS"       // at the pod's DNS name of the headless Service, from inside the cluster
 	NodePort     Mode = "NodePort"     // at the address of the pod's node, on the node port of a per-pod Service
 	LoadBalancer Mode = "LoadBalancer" // at the address of a per-pod load balancer
-	HostTemplate Mode = "HostTemplate" // at a host and port that an ingress or gateway routes to a per-pod Service
+	HostTemplate Mode = "HostTemplate" // at a host and port that somebody else routes to a per-pod Service
+	Gateway      Mode = "Gateway"      // at a host of a Gateway, by a route of each instance to its Service
+	Ingress      Mode = "Ingress"      // at a host of an ingress controller, by an Ingress of each instance
 )
+
+// templated reports whether host and port come from templates.
+func (m Mode) templated() bool { return m == HostTemplate || m.routed() }
+
+// routed reports whether every instance has an object that routes a host to its Service.
+func (m Mode) routed() bool { return m == Gateway || m == Ingress }
 
 // Config says which endpoints are published, and how. All names are names of objects in Namespace.
 type Config struct {
@@ -32,8 +40,8 @@ type Config struct {
 	ClusterDomain      string // DNS domain of the cluster; empty = names end with svc
 
 	Mode         Mode
-	HostTemplate string // with HostTemplate: {pod}, {ordinal} and {namespace} stand for the pod's
-	PortTemplate string // with HostTemplate: a number, or a number+{ordinal}
+	HostTemplate string // with HostTemplate, Gateway and Ingress: {pod}, {ordinal} and {namespace} stand for the pod's
+	PortTemplate string // with these modes: a number, or a number+{ordinal}
 	RESTPort     string // name or number of the container port
 
 	// ServiceAnnotations are added to the per-pod Services. {pod}, {ordinal} and {namespace} in a
@@ -45,6 +53,8 @@ type Config struct {
 	// NodePortBase is the node port of ordinal 0 in mode NodePort; ordinal n has NodePortBase + n.
 	// 0 = the cluster chooses the ports.
 	NodePortBase int
+
+	Routes Routes // with Gateway and Ingress
 
 	Metrics prometheus.Registerer // nil = none
 }
@@ -63,17 +73,20 @@ func (c *Config) Validate() error {
 	switch c.Mode {
 	case PodDNS, NodePort, LoadBalancer:
 		if c.HostTemplate != "" || c.PortTemplate != "" {
-			errs = append(errs, fmt.Errorf("templates of host and port belong to mode %s, not to %s", HostTemplate, c.Mode))
+			errs = append(errs, fmt.Errorf("templates of host and port belong to modes %s, %s and %s, not to %s", HostTemplate,
+				Gateway, Ingress, c.Mode))
 		}
-	case HostTemplate:
+	case HostTemplate, Gateway, Ingress:
 		_, hostErr := expandHost(c.HostTemplate, pod{name: c.StatefulSet + "-0", namespace: c.Namespace})
 		_, portErr := expandPort(c.PortTemplate, 0)
 		errs = append(errs, hostErr, portErr)
 	default:
-		errs = append(errs, fmt.Errorf("mode %q is not PodDNS, NodePort, LoadBalancer or HostTemplate", c.Mode))
+		errs = append(errs,
+			fmt.Errorf("mode %q is not PodDNS, NodePort, LoadBalancer, HostTemplate, Gateway or Ingress", c.Mode))
 	}
 	errs = append(errs, c.validateNodePorts())
-	return errors.Join(append(errs, c.validateServices()...)...)
+	errs = append(errs, c.validateServices()...)
+	return errors.Join(append(errs, c.validateRoutes()...)...)
 }
 
 // validateServices returns the mistakes in the settings of the per-pod Services.

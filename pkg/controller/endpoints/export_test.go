@@ -3,6 +3,7 @@ package endpoints
 import (
 	"context"
 	"errors"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
@@ -27,7 +28,7 @@ func Look(ctx context.Context, c client.Client, config Config) error {
 	recorder := events.NewFakeRecorder(10)
 	r := &reconciler{
 		config: config, client: c, events: recorder, metrics: newMetrics(),
-		volumes: newVolumes(c, config.Namespace, recorder),
+		volumes: newVolumes(c, config.Namespace, recorder), undated: undated{now: time.Now},
 	}
 	_, err := r.Reconcile(ctx, ctrl.Request{})
 	return err

@@ -19,6 +19,7 @@ const (
 	reasonPublished = "EndpointPublished"
 	reasonLost      = "EndpointLost"    // it was published before, and its address is no longer known
 	reasonPending   = "EndpointPending" // it was never published
+	reasonRefused   = "EndpointRefused" // it was never published, and waits until somebody changes something
 	reasonKept      = "EndpointKept"    // it has the address of a former mode, because the new one is not known yet
 	action          = "Publish"
 )
@@ -57,7 +58,7 @@ func (r *reconciler) recordEvent(i instance, before, now corev1.PodCondition) {
 	case now.Status == corev1.ConditionTrue && before.Status != corev1.ConditionTrue, now.Reason == reasonKept,
 		before.Reason == reasonKept && now.Reason == reasonPublished:
 		r.events.Eventf(i.Pod, nil, corev1.EventTypeNormal, now.Reason, action, "%s", now.Message)
-	case now.Reason == reasonLost:
+	case now.Reason == reasonLost, now.Reason == reasonRefused:
 		r.events.Eventf(i.Pod, nil, corev1.EventTypeWarning, now.Reason, action, "it takes no new work: %s", now.Message)
 	}
 }
@@ -81,6 +82,8 @@ func wantedGate(i instance, mode Mode) corev1.PodCondition {
 	switch {
 	case a.why != "" && i.Annotations[affinity.EndpointAnnotation] != "":
 		want.Status, want.Reason, want.Message = corev1.ConditionFalse, reasonLost, a.why
+	case a.refused:
+		want.Status, want.Reason, want.Message = corev1.ConditionFalse, reasonRefused, a.why
 	case a.why != "":
 		want.Status, want.Reason, want.Message = corev1.ConditionFalse, reasonPending, a.why
 	case a.waits != "":

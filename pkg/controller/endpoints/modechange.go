@@ -26,7 +26,7 @@ func (c *Config) formerAddress(p *corev1.Pod, w cluster) (address, bool) {
 	}
 	service := w.services[p.Name]
 	switch {
-	case mode == PodDNS || mode == HostTemplate:
+	case mode == PodDNS || mode.templated():
 	case service == nil || len(service.Spec.Ports) == 0:
 		return address{}, false
 	case mode == NodePort && int(service.Spec.Ports[0].NodePort) != own.Port,

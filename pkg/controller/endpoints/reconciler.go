@@ -26,9 +26,12 @@ import (
 type reconciler struct {
 	config  Config
 	client  client.Client
+	reader  client.Reader // without a cache
 	events  events.EventRecorder
 	metrics *metrics
 	volumes *volumes
+	watches *routeWatches
+	undated undated
 
 	written affinity.Directory // the last version of the directory that is known to be stored
 	version string             // resourceVersion of the directory that the pods were touched for
@@ -70,6 +73,7 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	look := r.routes(ctx, owner, instances, &w)
 	w.node = func(name string) *corev1.Node { return r.node(ctx, name) }
 	for i := range instances {
 		instances[i].address = r.config.addressOf(instances[i].Pod, instances[i].ordinal, w)
@@ -88,6 +92,9 @@ func (r *reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	again, err := r.touch(ctx, instances, version)
 	if err := errors.Join(append(failed, err)...); err != nil {
 		return ctrl.Result{}, err // the retry touches the pods again if they still need it
+	}
+	if again == 0 || look > 0 && look < again {
+		again = look
 	}
 	return ctrl.Result{RequeueAfter: again}, nil
 }

@@ -144,19 +144,10 @@ func (r *reconciler) ensure(ctx context.Context, owner *appsv1.StatefulSet, w *c
 
 // shape sets the fields that we own.
 func (c *Config) shape(s *corev1.Service, owner *appsv1.StatefulSet, port int) {
-	labels := maps.Clone(s.Labels)
-	if labels == nil {
-		labels = make(map[string]string)
-	}
-	for _, name := range []string{"app.kubernetes.io/name", "app.kubernetes.io/instance"} {
-		if v := owner.Labels[name]; v != "" {
-			labels[name] = v
-		}
-	}
-	labels[perPodLabel] = "true"
-	s.Labels = labels
+	setLabels(s, owner, perPodLabel)
 	s.OwnerReferences = kube.OwnedBy(owner)
-	c.annotateService(s, owner)
+	ordinal, _ := ordinalOf(s.Name, owner.Name)
+	setAnnotations(s, annotationsKey, c.ServiceAnnotations, pod{s.Name, s.Namespace, ordinal})
 	c.shapeType(&s.Spec)
 	s.Spec.Selector = map[string]string{podNameLabel: s.Name}
 	s.Spec.PublishNotReadyAddresses = true // an instance answers for its operations while it is unready
@@ -166,6 +157,21 @@ func (c *Config) shape(s *corev1.Service, owner *appsv1.StatefulSet, port int) {
 	p := &s.Spec.Ports[0]
 	p.Name, p.Port, p.Protocol, p.TargetPort = "rest", int32(port), corev1.ProtocolTCP, intstr.FromInt32(int32(port))
 	c.setNodePort(s)
+}
+
+// setLabels gives an object the labels of the release and the label mine.
+func setLabels(o client.Object, owner *appsv1.StatefulSet, mine string) {
+	labels := maps.Clone(o.GetLabels())
+	if labels == nil {
+		labels = make(map[string]string)
+	}
+	for _, name := range []string{"app.kubernetes.io/name", "app.kubernetes.io/instance"} {
+		if v := owner.Labels[name]; v != "" {
+			labels[name] = v
+		}
+	}
+	labels[mine] = "true"
+	o.SetLabels(labels)
 }
 
 // shapeType sets the type of a Service for the mode.
@@ -185,26 +191,26 @@ func (c *Config) shapeType(spec *corev1.ServiceSpec) {
 	}
 }
 
-// annotateService sets the wanted annotations and removes those that are no longer wanted.
-func (c *Config) annotateService(s *corev1.Service, owner *appsv1.StatefulSet) {
-	before := s.Annotations[annotationsKey]
-	if before == "" && len(c.ServiceAnnotations) == 0 {
+// setAnnotations sets the wanted annotations of an object and removes those that are no longer
+// wanted. The annotation list names them.
+func setAnnotations(o client.Object, list string, wanted map[string]string, p pod) {
+	before := o.GetAnnotations()[list]
+	if before == "" && len(wanted) == 0 {
 		return
 	}
-	annotations := maps.Clone(s.Annotations)
+	annotations := maps.Clone(o.GetAnnotations())
 	if annotations == nil {
 		annotations = make(map[string]string)
 	}
 	for key := range strings.SplitSeq(before, ",") {
 		delete(annotations, key)
 	}
-	delete(annotations, annotationsKey)
-	ordinal, _ := ordinalOf(s.Name, owner.Name)
-	for key, value := range c.ServiceAnnotations {
-		annotations[key] = expand(value, pod{s.Name, s.Namespace, ordinal})
+	delete(annotations, list)
+	for key, value := range wanted {
+		annotations[key] = expand(value, p)
 	}
-	if keys := slices.Sorted(maps.Keys(c.ServiceAnnotations)); len(keys) > 0 {
-		annotations[annotationsKey] = strings.Join(keys, ",")
+	if keys := slices.Sorted(maps.Keys(wanted)); len(keys) > 0 {
+		annotations[list] = strings.Join(keys, ",")
 	}
-	s.Annotations = annotations
+	o.SetAnnotations(annotations)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/kube"
 )
@@ -27,7 +29,8 @@ const name = "signstash-endpoints"
 
 // Objects returns the cache options that Setup needs in addition to the pods of the proxy: two
 // objects by name, and all Services of the namespace, because a Service that is not ours may have
-// the name of a per-pod Service.
+// the name of a per-pod Service. Kinds of routes are not among them, because the API server may not
+// know them yet. The default namespaces of the cache must be that of the release.
 func Objects(c Config) map[client.Object]cache.ByObject {
 	own := map[string]cache.Config{c.Namespace: {}}
 	named := func(name string) cache.ByObject {
@@ -70,8 +73,8 @@ func Setup(mgr ctrl.Manager, c Config) error {
 	}
 	recorder := mgr.GetEventRecorder(name)
 	r := &reconciler{
-		config: c, client: mgr.GetClient(), events: recorder, metrics: newMetrics(),
-		volumes: newVolumes(mgr.GetAPIReader(), c.Namespace, recorder),
+		config: c, client: mgr.GetClient(), reader: mgr.GetAPIReader(), events: recorder, metrics: newMetrics(),
+		volumes: newVolumes(mgr.GetAPIReader(), c.Namespace, recorder), undated: undated{now: time.Now},
 	}
 	if err := r.metrics.register(c.Metrics, r.volumes.lost); err != nil {
 		return fmt.Errorf("register metrics of endpoints: %w", err)
@@ -89,8 +92,15 @@ func Setup(mgr ctrl.Manager, c Config) error {
 	if c.Mode == NodePort {
 		b = b.Watches(&corev1.Node{}, one, builder.WithPredicates(predicate.Funcs{UpdateFunc: addressesChanged}))
 	}
-	if err := b.Complete(r); err != nil {
+	built, err := b.Build(r)
+	if err != nil {
 		return fmt.Errorf("set up reconciler of endpoints: %w", err)
+	}
+	r.watches = &routeWatches{
+		mapper: mgr.GetRESTMapper(), started: make(map[string]bool), missing: make(map[string]bool),
+		watch: func(object client.Object) error {
+			return built.Watch(source.Kind(mgr.GetCache(), object, one))
+		},
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ import (
 	"github.com/signstash-proxy/signstash-proxy/pkg/controller/internal/testenv"
 )
 
-var server testenv.Server
+var server = testenv.Server{GatewayAPI: true}
 
 func TestMain(m *testing.M) { os.Exit(server.Run(m)) }
 
@@ -75,7 +75,12 @@ func (w *world) start() {
 	skip := true
 	objects := endpoints.Objects(w.config)
 	objects[&corev1.Pod{}] = cache.ByObject{Namespaces: map[string]cache.Config{w.namespace: {}}}
+	scheme, err := testenv.Scheme()
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	mgr, err := ctrl.NewManager(server.Config(w.t), ctrl.Options{
+		Scheme:     scheme,
 		Logger:     logr.Discard(),
 		Controller: config.Controller{SkipNameValidation: &skip},
 		Metrics:    metricsserver.Options{BindAddress: "0"},

@@ -346,12 +346,12 @@ func TestRights(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(document), &role); err != nil {
 			t.Fatal(err)
 		}
-		declared[role.Kind] = role.Rules
+		declared[strings.TrimSpace(role.Kind+" "+role.Namespace)] = role.Rules
 	}
 	all := objects(t, modes["NodePort"])
 	role := find[*rbacv1.Role](t, all, release+"-controller")
 	cluster := clusterRole(t, all)
-	for kind, granted := range map[string][]rbacv1.PolicyRule{"Role": role.Rules, "ClusterRole": cluster.Rules} {
+	for kind, granted := range map[string][]rbacv1.PolicyRule{"Role release": role.Rules, "ClusterRole": cluster.Rules} {
 		want, got := single(declared[kind], "proxy-"), single(granted, release+"-")
 		if len(want) == 0 || !slices.Equal(got, want) {
 			t.Errorf("%s of the chart grants %v, the sources declare %v", kind, got, want)

@@ -26,6 +26,8 @@ const (
 
 // Server is the API server of one test binary. The zero value is ready to use.
 type Server struct {
+	GatewayAPI bool // whether the server knows the Gateway API from its start
+
 	env    *envtest.Environment
 	config *rest.Config
 	reason string // why the server does not run, for the message of a skipped test
@@ -41,6 +43,14 @@ func (s *Server) Run(m *testing.M) int {
 		return m.Run()
 	}
 	env := &envtest.Environment{ControlPlaneStartTimeout: startTimeout, ControlPlaneStopTimeout: startTimeout}
+	if s.GatewayAPI {
+		files, err := gatewayCRDs()
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "start API server: %v\n", err)
+			return 1
+		}
+		env.CRDDirectoryPaths = files
+	}
 	config, err := env.Start()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "start API server: %v\n", err)
@@ -70,10 +80,15 @@ func (s *Server) Config(t *testing.T) *rest.Config {
 	return nil
 }
 
-// Client returns an uncached client of the server. It knows every kind of the standard API.
+// Client returns an uncached client of the server. It knows every kind of the standard API
+// and of the Gateway API.
 func (s *Server) Client(t *testing.T) client.WithWatch {
 	t.Helper()
-	c, err := client.NewWithWatch(s.Config(t), client.Options{})
+	scheme, err := Scheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.NewWithWatch(s.Config(t), client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatalf("make client: %v", err)
 	}
