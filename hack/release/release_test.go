@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/signstash-proxy/signstash-proxy/hack/release/build"
+	"github.com/signstash-proxy/signstash-proxy/hack/release/image"
 	"github.com/signstash-proxy/signstash-proxy/hack/release/verify"
 )
 
@@ -120,6 +121,26 @@ func TestChangedCheckout(t *testing.T) {
 	source, err := build.ReadSource(t.Context(), top)
 	if err != nil || source.Version != "1.2.3-dirty" {
 		t.Errorf("the version of a changed checkout is %q, %v; want 1.2.3-dirty", source.Version, err)
+	}
+}
+
+// TestChangeDuringBuild refuses a release if the checkout changes while it is built.
+func TestChangeDuringBuild(t *testing.T) {
+	t.Parallel()
+	top := checkoutTagged(t, "v1.2.3")
+	out := filepath.Join(t.TempDir(), "release")
+	changed := false
+	cfg := build.Config{Top: top, Out: out, Platforms: build.ImagePlatforms[:1], Clients: []image.Platform{},
+		Log: func(string, ...any) {
+			if !changed {
+				changed = true
+				write(t, filepath.Join(top, "new"), "new")
+			}
+		}}
+	_, err := build.Run(t.Context(), cfg)
+	refused(t, "build", err, "the checkout changed while it was built")
+	if _, err := os.Stat(out); !os.IsNotExist(err) {
+		t.Errorf("there is a release: %v", err)
 	}
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -280,4 +282,98 @@ func TestExpectations(t *testing.T) {
 		change(&cfg)
 		refused(t, "layout", verifyLayouts(t.Context(), s.dir, cfg), want)
 	}
+}
+
+// TestOtherAttestation accepts a release to which somebody else has attached an attestation of
+// another type.
+func TestOtherAttestation(t *testing.T) {
+	t.Parallel()
+	s := smallRelease(t)
+	dir := s.copyOf(t)
+	r := repo(t, dir, build.ProxyRepository)
+	sealed, err := cosign.Seal(newKey(t), []byte(`{"predicateType":"https://example.org/scan"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.change(attached(r.find(s.version).Digest, "att"), func(m *v1.Manifest) {
+		scan := r.add(m.Layers[0], sealed)
+		scan.Annotations = map[string]string{"predicateType": "https://example.org/scan"}
+		m.Layers = append(m.Layers, scan)
+	})
+	if err := verifyLayouts(t.Context(), dir, s.config()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSignedMistakes refuses a release whose key signed something that is not true: an SBOM of
+// other programs, or a chart with another image.
+func TestSignedMistakes(t *testing.T) {
+	t.Parallel()
+	s := smallRelease(t)
+
+	dir := s.copyOf(t)
+	r := repo(t, dir, build.TrialRepository)
+	content := r.read(r.layer(s.version, 0).Digest)
+	program := programDigest(t, content, "bin/signingservice")
+	r.changeSigned(s, 0, program, strings.Repeat("0", len(program)))
+	refused(t, "SBOM", verifyLayouts(t.Context(), dir, s.config()),
+		"signstash-trial:1.2.3: SBOM: program bin/signingservice for linux/amd64 has the digest")
+
+	// The chart of another release with the same version, whole and signed.
+	top := checkout(t)
+	write(t, filepath.Join(top, "cmd", "proxy", "main.go"), program0)
+	commit(t, top, "Second")
+	git(t, top, "tag", "v1.2.3")
+	other := filepath.Join(t.TempDir(), "release")
+	buildRelease(t, top, other, s.key)
+	dir = s.copyOf(t)
+	chart := filepath.Join(build.LayoutFolder, filepath.FromSlash(build.ChartRepository))
+	if err := os.RemoveAll(filepath.Join(dir, chart)); err != nil {
+		t.Fatal(err)
+	}
+	copyTree(t, filepath.Join(other, chart), filepath.Join(dir, chart))
+	refused(t, "chart", verifyLayouts(t.Context(), dir, s.config()),
+		"charts/signstash-proxy:1.2.3: chart: it installs signstash-proxy@sha256:", "but the release has the digest")
+}
+
+// program0 is another program than that of the small checkout.
+const program0 = program + "\nvar another = version\n\nfunc init() { println(another) }\n"
+
+// programDigest returns the digest of a program in a layer.
+func programDigest(t *testing.T, layer []byte, name string) string {
+	t.Helper()
+	plain, err := gzip.NewReader(bytes.NewReader(layer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in := tar.NewReader(plain); ; {
+		head, err := in.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head.Name == name {
+			content, err := io.ReadAll(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return oci.Digest(content).Hex
+		}
+	}
+}
+
+// changeSigned replaces a text in the attestation with this number of the index, and signs it
+// again.
+func (r repository) changeSigned(s small, number int, old, new string) {
+	r.t.Helper()
+	r.change(attached(r.find(s.version).Digest, "att"), func(m *v1.Manifest) {
+		statement, err := cosign.Unseal(s.key.Public(), r.read(m.Layers[number].Digest))
+		if err != nil || !bytes.Contains(statement, []byte(old)) {
+			r.t.Fatalf("the attestation has no %q, %v", old, err)
+		}
+		sealed, err := cosign.Seal(s.key, bytes.ReplaceAll(statement, []byte(old), []byte(new)))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		m.Layers[number] = r.add(m.Layers[number], sealed)
+	})
 }

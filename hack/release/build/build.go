@@ -120,6 +120,9 @@ func Run(ctx context.Context, cfg Config) (version string, err error) {
 	if err := r.build(ctx); err != nil {
 		return "", err
 	}
+	if err := s.unchanged(ctx); err != nil {
+		return "", err
+	}
 	if err := os.RemoveAll(final); err != nil {
 		return "", err
 	}

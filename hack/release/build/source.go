@@ -54,6 +54,16 @@ func ReadSource(ctx context.Context, top string) (Source, error) {
 	return s, err
 }
 
+// unchanged fails if somebody committed or changed something since the checkout was read, because
+// nobody knows then what was built.
+func (s Source) unchanged(ctx context.Context) error {
+	now, err := ReadSource(ctx, s.Top)
+	if err == nil && (now.Commit != s.Commit || now.Dirty != s.Dirty) {
+		err = errors.New("the checkout changed while it was built")
+	}
+	return err
+}
+
 // sourceTime returns the time that all files of the release have.
 func sourceTime(ctx context.Context, top string) (time.Time, error) {
 	text := os.Getenv("SOURCE_DATE_EPOCH")

@@ -117,9 +117,11 @@ func VerifySignature(ctx context.Context, s oci.Source, key PublicKey, repositor
 	return err
 }
 
-// Statements returns the statements attached to the artifact with this digest, by predicate type.
-// It fails if one of them is not signed by key.
-func Statements(ctx context.Context, s oci.Source, key PublicKey, digest v1.Hash) (map[string][]byte, error) {
+// Statements returns the statements of these predicate types that are attached to the artifact with
+// this digest and signed by key. It fails if one of the types is missing or there twice.
+// Attestations of others do not disturb.
+func Statements(ctx context.Context, s oci.Source, key PublicKey, digest v1.Hash,
+	predicateTypes ...string) (map[string][]byte, error) {
 	layers, err := attached(ctx, s, attestationTag(digest), attestationType)
 	if errors.Is(err, oci.ErrNotFound) {
 		return nil, errors.New("it has no attestations")
@@ -127,23 +129,25 @@ func Statements(ctx context.Context, s oci.Source, key PublicKey, digest v1.Hash
 	if err != nil {
 		return nil, fmt.Errorf("attestations: %w", err)
 	}
-	found := map[string][]byte{}
+	found, refused := map[string][]byte{}, map[string]error{}
 	for _, layer := range layers {
-		kind := layer.annotations[predicateAnnotation]
-		statement, err := Unseal(key, layer.content)
+		kind, statement, err := layer.statement(key)
 		if err != nil {
-			return nil, fmt.Errorf("attestation %s: %w", kind, err)
+			refused[kind] = err
+			continue
 		}
-		var head struct {
-			PredicateType string `json:"predicateType"`
+		if found[kind] != nil {
+			return nil, fmt.Errorf("attestation %s: there are two", kind)
 		}
-		if err := json.Unmarshal(statement, &head); err != nil {
-			return nil, fmt.Errorf("attestation %s: %w", kind, err)
+		found[kind] = statement
+	}
+	for _, kind := range predicateTypes {
+		switch {
+		case found[kind] == nil && refused[kind] != nil:
+			return nil, fmt.Errorf("attestation %s: %w", kind, refused[kind])
+		case found[kind] == nil:
+			return nil, fmt.Errorf("it has no attestation of type %s", kind)
 		}
-		if _, twice := found[head.PredicateType]; twice {
-			return nil, fmt.Errorf("attestation %s: there are two", head.PredicateType)
-		}
-		found[head.PredicateType] = statement
 	}
 	return found, nil
 }
@@ -151,6 +155,21 @@ func Statements(ctx context.Context, s oci.Source, key PublicKey, digest v1.Hash
 type attachedLayer struct {
 	annotations map[string]string
 	content     []byte
+}
+
+// statement returns the statement in a layer and its predicate type. With an error, the type is
+// what the annotation of the layer says, which nobody has signed.
+func (l attachedLayer) statement(key PublicKey) (kind string, statement []byte, err error) {
+	if statement, err = Unseal(key, l.content); err != nil {
+		return l.annotations[predicateAnnotation], nil, err
+	}
+	var head struct {
+		PredicateType string `json:"predicateType"`
+	}
+	if err := json.Unmarshal(statement, &head); err != nil {
+		return l.annotations[predicateAnnotation], nil, err
+	}
+	return head.PredicateType, statement, nil
 }
 
 // attached returns the layers of an attached artifact.

@@ -115,14 +115,9 @@ func (c checker) signed(ctx context.Context, digest v1.Hash) (part, error) {
 	if err := cosign.VerifySignature(ctx, c.source, c.Key, c.repository, c.Version, digest); err != nil {
 		return part{}, err
 	}
-	statements, err := cosign.Statements(ctx, c.source, c.Key, digest)
+	statements, err := cosign.Statements(ctx, c.source, c.Key, digest, statement.SBOMType, statement.ProvenanceType)
 	if err != nil {
 		return part{}, err
-	}
-	for _, kind := range []string{statement.SBOMType, statement.ProvenanceType} {
-		if statements[kind] == nil {
-			return part{}, fmt.Errorf("it has no attestation of type %s", kind)
-		}
 	}
 	sbom, err := statement.Parse(statements[statement.SBOMType], c.repository, digest)
 	if err != nil {
