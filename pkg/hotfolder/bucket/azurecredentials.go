@@ -27,11 +27,10 @@ const azureResource = "https://storage.azure.com/"
 func (s *Stores) openAzure(container string) (store, error) {
 	values := map[string]string{}
 	if file := s.cfg.CredentialsFile; file != "" {
-		text, err := secretfile.Read(file)
-		if err != nil {
+		var err error
+		if values, err = azureFile(file); err != nil {
 			return nil, err
 		}
-		values = connectionString(text)
 	}
 	account := cmp.Or(values["AccountName"], os.Getenv("AZURE_STORAGE_ACCOUNT"))
 	endpoint := strings.TrimSuffix(cmp.Or(s.cfg.Endpoint, values["BlobEndpoint"]), "/")

@@ -29,7 +29,8 @@ func (c *check) Check(ctx context.Context) []hotfolder.Finding {
 	}
 	p, err := c.list(ctx, c.Input.Prefix, true, "")
 	add("input", "read access", fmt.Sprintf("%s can be listed", c.Input), err)
-	if errors.Is(err, errNoBucket) || errors.Is(err, errDenied) || errors.Is(err, errTransient) {
+	if errors.Is(err, errNoBucket) || errors.Is(err, errDenied) || errors.Is(err, errTransient) ||
+		errors.Is(err, errCredentials) {
 		return list // everything else fails for the same reason, and may need minutes
 	}
 	if !p.now.IsZero() {

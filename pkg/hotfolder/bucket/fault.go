@@ -15,9 +15,11 @@ var (
 	errCondition = errors.New("the object exists or has changed")
 	errNoBucket  = errors.New("the bucket does not exist")
 	errDenied    = errors.New("the store refuses the credentials or lacks a permission for them")
-	errLacking   = errors.New("the store does not support the request")
-	errTransient = errors.New("the store is busy or not reachable")
-	errOther     = errors.New("the store refuses the request")
+	// errCredentials does not come from the store. It was not called.
+	errCredentials = errors.New("the credentials for the store cannot be used")
+	errLacking     = errors.New("the store does not support the request")
+	errTransient   = errors.New("the store is busy or not reachable")
+	errOther       = errors.New("the store refuses the request")
 )
 
 // maxDetail bounds what an error repeats from the answer of a store.

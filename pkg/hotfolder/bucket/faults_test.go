@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -55,19 +57,66 @@ func TestCheckNoBucket(t *testing.T) {
 	wants(t, problem(t, folder), "bucket missing", "the bucket does not exist")
 }
 
-// TestCheckCredentials reports credentials that the store refuses, and a file without credentials.
+// TestCheckCredentials reports credentials that the store refuses.
 func TestCheckCredentials(t *testing.T) {
 	for _, code := range []string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken"} {
 		denied := func(http.Handler) http.Handler { return answering(http.StatusForbidden, code) }
 		wants(t, problem(t, newS3Folders(fakeS3(t, denied), "").folder(t, 0)), "refuses the credentials", code)
 	}
-	stores, err := bucket.New(bucket.Config{Log: logr.Discard(), Settings: bucket.Settings{
-		Endpoint: "http://127.0.0.1:1", CredentialsFile: t.TempDir() + "/missing"}})
+}
+
+// TestCredentialsFile says what is wrong with a credentials file, and that the store has not said
+// so.
+func TestCredentialsFile(t *testing.T) {
+	for _, tt := range []struct {
+		kind    bucket.Kind
+		content string
+		want    string
+	}{
+		{bucket.S3, "", "/credentials does not exist"},
+		{bucket.GCS, "", "/credentials does not exist"},
+		{bucket.Azure, "", "/credentials does not exist"},
+		{bucket.S3, "[other]\naws_access_key_id = hush\n", "has no aws_access_key_id and aws_secret_access_key"},
+		{bucket.GCS, "hush", "/credentials is not the JSON of a service account"},
+		{bucket.Azure, "AccountName=hush", "neither AccountKey nor SharedAccessSignature"},
+	} {
+		file := filepath.Join(t.TempDir(), "credentials")
+		if tt.content != "" {
+			if err := os.WriteFile(file, []byte(tt.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stores, err := bucket.New(bucket.Config{Log: logr.Discard(), Settings: bucket.Settings{
+			Endpoint: "http://127.0.0.1:1", CredentialsFile: file}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stores.Impatient()
+		texts := []string{fmt.Sprint(stores.CheckCredentials(t.Context(), tt.kind))}
+		if tt.kind == bucket.Azure {
+			_, err := stores.Folder(bucket.FolderConfig{Places: placesOf(t, tt.kind)})
+			texts = append(texts, fmt.Sprint(err))
+		} else {
+			texts = append(texts, problem(t, openFolder(t, stores, string(tt.kind)+"://"+s3Bucket+"/", 0)))
+		}
+		for _, text := range texts {
+			wants(t, text, tt.want)
+			if strings.Contains(text, "store refuses") || strings.Contains(text, "hush") {
+				t.Errorf("%s reads like a refusal of the store, or repeats the file", text)
+			}
+		}
+	}
+}
+
+// placesOf returns the folders in, out and backup in the test bucket.
+func placesOf(t *testing.T, kind bucket.Kind) bucket.Places {
+	t.Helper()
+	root := string(kind) + "://" + s3Bucket + "/"
+	places, err := bucket.ParsePlaces(root+"in", root+"out", root+"backup")
 	if err != nil {
 		t.Fatal(err)
 	}
-	stores.Impatient()
-	wants(t, problem(t, open(t, stores)), "refuses the credentials", "missing: no such file")
+	return places
 }
 
 // open opens folders of the test bucket.

@@ -10,8 +10,6 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
-
-	"github.com/signstash-proxy/signstash-proxy/pkg/internal/secretfile"
 )
 
 // gcsScope allows reading and writing of objects.
@@ -41,7 +39,11 @@ type googleTokens struct {
 func (g *googleTokens) authorize(r *http.Request) error {
 	source, err := g.find(r.Context())
 	if err != nil {
-		return &fault{kind: errDenied, detail: "no credentials were found", cause: err}
+		detail := "the environment names none"
+		if g.file != "" {
+			detail = err.Error()
+		}
+		return &fault{kind: errCredentials, detail: detail, cause: err}
 	}
 	token, err := source.Token()
 	if err != nil {
@@ -63,10 +65,7 @@ func (g *googleTokens) find(ctx context.Context) (oauth2.TokenSource, error) {
 	if g.file == "" {
 		found, err = google.FindDefaultCredentials(ctx, gcsScope)
 	} else {
-		var data []byte
-		if data, err = secretfile.Bounded(g.file, maxCredentialsFile); err == nil {
-			found, err = google.CredentialsFromJSONWithType(ctx, data, typeOf(data), gcsScope)
-		}
+		found, err = googleFile(ctx, g.file)
 	}
 	if err != nil {
 		return nil, err

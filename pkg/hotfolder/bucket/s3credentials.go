@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"strings"
@@ -87,11 +88,15 @@ func (c sayingWhy) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err == nil || ctx.Err() != nil {
 		return found, err
 	}
-	detail := "no credentials were found"
-	if c.fromFile { // an error of awsFile
+	var missing *fs.PathError // of the token of a web identity
+	detail := "the environment names none"
+	switch {
+	case c.fromFile: // an error of awsFile
 		detail = err.Error()
+	case errors.As(err, &missing):
+		detail = missingFile(missing).Error()
 	}
-	return found, &fault{kind: errDenied, op: "find credentials", detail: detail, cause: err}
+	return found, &fault{kind: errCredentials, op: "find credentials", detail: detail, cause: err}
 }
 
 // awsFile is a credentials file. The SDK reads such a file only once, so a new key would need a
@@ -101,12 +106,9 @@ type awsFile string
 // awsFileAge is how long the credentials of a file are used before it is read again.
 const awsFileAge = time.Minute
 
-// maxCredentialsFile bounds the file.
-const maxCredentialsFile = 64 << 10
-
 // Retrieve implements aws.CredentialsProvider. Its errors contain nothing of the file's content.
 func (f awsFile) Retrieve(context.Context) (aws.Credentials, error) {
-	data, err := secretfile.Bounded(string(f), maxCredentialsFile)
+	data, err := readCredentials(string(f))
 	if err != nil {
 		return aws.Credentials{}, err
 	}
