@@ -37,7 +37,8 @@ func (e *checkedError) Error() string {
 // checkConfig checks the configuration with the code that a start runs before it opens ports and
 // the state folder. mistakes is the error of config.Load. The result is a *checkedError with all
 // problems. A file whose setting has a mistake is not checked. Nothing is logged, no port is
-// opened, no network is used, and the state folder is only read.
+// opened, no network is used, and the state folder is only read. In the hot folders a small file is
+// written and removed.
 func checkConfig(ctx context.Context, cfg config.Config, mistakes error, stdout io.Writer) error {
 	c, err := newChecker(ctx, cfg, mistakes)
 	if err != nil {
@@ -107,6 +108,8 @@ func (c *checker) run(ctx context.Context) {
 	c.check(p.readCertificate, "server.ssl.")
 	c.check(c.instances, "server.address", "server.port", "server.host.port", "affinity.", "instance.")
 	c.check(c.tokenKey, "token.signing.key")
+	c.check(c.clientProviders, "providers")
+	c.check(func() error { return c.hotFolders(ctx) }, "hot.folder.", "work.folder", "outbound.")
 	if !c.check(func() error { return c.calls() }, "outbound.", "rest.provider.proxy") {
 		return // everything below needs the HTTP clients
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/config"
@@ -21,9 +22,7 @@ func (p *proxy) openHotFolder(context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.buckets, err = bucket.New(bucket.Config{
-		Settings: bucket.Settings(h.Storage), Outbound: p.cfg.Outbound, Log: p.log.WithName("hotfolder")})
-	if err != nil {
+	if p.buckets, err = p.openStores(); err != nil {
 		return err
 	}
 	p.hotFolder, err = hotfolder.New(hotfolder.Config{
@@ -73,12 +72,23 @@ func (p *proxy) abandonedFolders(ctx context.Context, services *clientservice.Se
 	return directory.FindAbandoned(ctx, p.cfg.WorkFolder, folders)
 }
 
+// openStores makes the clients of object storage. It calls no store.
+func (p *proxy) openStores() (*bucket.Stores, error) {
+	return bucket.New(bucket.Config{
+		Settings: bucket.Settings(p.cfg.HotFolder.Storage), Outbound: p.cfg.Outbound, Log: p.log.WithName("hotfolder")})
+}
+
+// inStore reports whether one of the folders of a client service is in object storage.
+func inStore(c *clientservice.ClientService) bool {
+	return slices.ContainsFunc([]string{c.InputFolder, c.OutputFolder, c.BackupFolder}, bucket.IsURL)
+}
+
 // openFolders opens the hot folder of a client service.
 func (p *proxy) openFolders(c *clientservice.ClientService, neighbours *directory.Neighbours) (
 	hotfolder.Storage, error,
 ) {
 	h := p.cfg.HotFolder
-	if bucket.IsURL(c.InputFolder) || bucket.IsURL(c.OutputFolder) || bucket.IsURL(c.BackupFolder) {
+	if inStore(c) {
 		return p.openBucket(c)
 	}
 	return directory.Open(directory.Config{

@@ -5,11 +5,11 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -244,22 +244,27 @@ func reasonIn(d *dir, name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, hotfolder.MaxReasonBytes+1))
 }
 
-// checkUser returns an error if another user than ours owns what the instances keep in a folder.
-// They could not use what we write there.
-func (p *places) checkUser() error {
+// errOtherUser ends an error of checkUser about a user.
+var errOtherUser = errors.New("Run it as the user of the proxy")
+
+// checkUser returns an error with errOtherUser if another user than ours owns what the instances
+// keep in a folder. They could not use what we write there. Another error says that a folder could
+// not be opened.
+func (p *places) checkUser() (unopened error) {
 	for _, folder := range []string{p.cfg.Input, p.cfg.Output, p.cfg.Backup} {
 		d, err := p.open(folder)
 		if err != nil {
-			return err
+			unopened = errors.Join(unopened, err)
+			continue
 		}
 		st, err := d.stat(ownFolder)
 		d.close()
 		if err == nil && int(st.Uid) != os.Geteuid() {
-			return errors.New("folder " + folder + ": " + ownFolder + " belongs to user " + strconv.Itoa(int(st.Uid)) +
-				", and this command runs as user " + strconv.Itoa(os.Geteuid()) + ". Run it as the user of the proxy")
+			return fmt.Errorf("folder %s: %s belongs to user %d, and this command runs as user %d. %w",
+				folder, ownFolder, st.Uid, os.Geteuid(), errOtherUser)
 		}
 	}
-	return nil
+	return unopened
 }
 
 // Check returns the findings of Storage.Check. It removes each folder ".signstash" that it makes.
@@ -281,11 +286,14 @@ func Check(ctx context.Context, cfg Config) ([]hotfolder.Finding, error) {
 		d.close()
 	}
 	if len(made) < len(folders) {
-		if err := p.checkUser(); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := p.checkUser(); errors.Is(err, errOtherUser) {
 			return nil, err
 		}
 	}
 	findings := checks{p}.Check(ctx)
+	if err := p.mixedUp(); err != nil && !slices.ContainsFunc(findings, isMissing) {
+		findings = append(findings, hotfolder.Finding{Folder: "input", What: "three folders", Detail: err.Error()})
+	}
 	for _, folder := range made {
 		if d, err := p.open(folder); err == nil {
 			_ = d.removeFolder(ownFolder) // fails if an instance has begun to use it
@@ -294,6 +302,19 @@ func Check(ctx context.Context, cfg Config) ([]hotfolder.Finding, error) {
 	}
 	return findings, nil
 }
+
+// mixedUp returns an error if the folders are not distinct, or those of another client service in
+// Config.Neighbours, to which it adds them.
+func (p *places) mixedUp() error {
+	folders, err := p.distinct()
+	if err != nil || p.cfg.Neighbours == nil {
+		return err
+	}
+	return p.cfg.Neighbours.add(folders)
+}
+
+// isMissing reports whether a folder could not be opened.
+func isMissing(f hotfolder.Finding) bool { return f.What == "folder" && !f.OK }
 
 // OpenAs opens the folders in the place of an instance, for an operator. The instance should have
 // stopped. If it runs, it loses what this Storage changes (hotfolder.ErrLost). OpenAs returns an
