@@ -139,8 +139,7 @@ func (a *azureStore) show(ctx context.Context, key string, t ticket) error {
 func (a *azureStore) abandon(context.Context, string, ticket) {}
 
 // shownBefore judges a show that failed with err, because the name is taken or the store does not
-// know the copy any more. The object is ours if it has our ticket. If there is none, it was shown
-// and its consumer has removed it.
+// know the copy any more. The object is ours if it has our ticket.
 func shownBefore(ctx context.Context, s store, key string, t ticket, err error) error {
 	now, headErr := s.head(ctx, key)
 	switch {
@@ -149,7 +148,7 @@ func shownBefore(ctx context.Context, s store, key string, t ticket, err error) 
 	case headErr == nil:
 		return newFault(errCondition, "complete upload", s.name(), "", nil)
 	case errors.Is(headErr, errNotFound) && errors.Is(err, errNotFound):
-		return nil
+		return newFault(errVanished, "complete upload", s.name(), "", nil)
 	case errors.Is(headErr, errNotFound):
 		return err
 	}

@@ -33,15 +33,15 @@ func (r *results) deliver(ctx context.Context, run hotfolder.Run, c hotfolder.Cl
 		return err
 	}
 	key := r.delivery(run.ID, original.meta[claimID])
-	d := &delivering{results: r, run: run}
+	d := &delivering{results: r, run: run, document: c.Name, claim: original.meta[claimID]}
 	d.object, err = load(ctx, r.store, key, &d.deliveryRecord)
 	if errors.Is(err, errNotFound) {
-		err = d.begin(ctx, key, original.meta[claimID])
+		err = d.begin(ctx, key)
 	}
 	if err != nil {
 		return err
 	}
-	for i := range d.Files {
+	for i := 0; i < len(d.Files); i++ { // a file that vanished adds one
 		if err := d.showFile(ctx, i); err != nil {
 			return hotfolder.OfFile(string(d.Files[i].Name), fmt.Errorf("show a result: %w", err))
 		}
@@ -52,15 +52,17 @@ func (r *results) deliver(ctx context.Context, run hotfolder.Run, c hotfolder.Cl
 // delivering is the delivery of a claim with its record in the store.
 type delivering struct {
 	*results
-	run hotfolder.Run
+	run      hotfolder.Run
+	document string // name of the claimed file
+	claim    string // ID of the claim
 	deliveryRecord
 	object // where the record is
 }
 
 // begin prepares all files of a claim and writes the record. If another owner was faster, it takes
 // over the other's record.
-func (d *delivering) begin(ctx context.Context, key, claim string) error {
-	files, err := d.stagedFiles(ctx, d.run, claim)
+func (d *delivering) begin(ctx context.Context, key string) error {
+	files, err := d.stagedFiles(ctx, d.run, d.claim)
 	if err != nil {
 		return err
 	}
@@ -121,17 +123,25 @@ func (s *shared) free(ctx context.Context, prefix, name string, number int) (str
 
 // showFile shows one file. While its name is taken, it prepares a copy under another name.
 func (d *delivering) showFile(ctx context.Context, i int) error {
-	for {
+	for !d.Files[i].Gone {
 		t := d.Files[i]
-		err := d.show(ctx, string(t.Key), t.Ticket)
-		if !errors.Is(err, errCondition) {
+		err := d.gone(d.show(ctx, string(t.Key), t.Ticket), d.object.modified)
+		switch {
+		case errors.Is(err, errVanished):
+			err = d.giveUp(ctx, i)
+		case errors.Is(err, errCondition):
+			err = d.rename(ctx, i)
+		default:
 			return err
 		}
-		if err := d.rename(ctx, i); err != nil {
+		if err != nil {
 			return err
 		}
 	}
+	return nil
 }
+
+var errLostFile = errors.New("the record of the delivery has lost a file")
 
 // rename replaces the ticket of a file by one for the next name. If another owner has done so, its
 // record counts.
@@ -156,7 +166,7 @@ func (d *delivering) rename(ctx context.Context, i int) error {
 		d.deliveryRecord = deliveryRecord{}
 		d.object, err = load(ctx, d.store, d.object.key, &d.deliveryRecord)
 		if err == nil && i >= len(d.Files) {
-			err = errors.New("the record of the delivery has lost a file")
+			err = errLostFile
 		}
 		return err
 	case err != nil:

@@ -20,6 +20,11 @@ func (s *Stores) Hasty() {
 	s.patience.backoff = pace.Backoff{First: time.Millisecond, Max: time.Millisecond}
 }
 
+// Later lets a folder believe that time has passed.
+func (f *Folder) Later(d time.Duration) {
+	f.claims.shared.now = func() time.Time { return time.Now().Add(d) }
+}
+
 // Conditional reports whether the store supports conditional writes.
 func (f *Folder) Conditional(ctx context.Context) error {
 	return f.claims.able.conditional(ctx, f.claims.shared)

@@ -12,6 +12,7 @@ import (
 // Kinds of faults of a store. Each error of a call to a store has one of them in its chain.
 var (
 	errNotFound  = errors.New("the object does not exist")
+	errVanished  = errors.New("the store does not know the upload any more")
 	errCondition = errors.New("the object exists or has changed")
 	errNoBucket  = errors.New("the bucket does not exist")
 	errDenied    = errors.New("the store refuses the credentials or lacks a permission for them")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 
@@ -29,11 +30,12 @@ type shared struct {
 	ordinal int
 	log     logr.Logger
 	able    *ability
+	now     func() time.Time
 }
 
 // newFolder puts a Folder together.
 func newFolder(s store, p paths, ordinal int, log logr.Logger) *Folder {
-	common := &shared{store: s, paths: p, ordinal: ordinal, log: log, able: &ability{}}
+	common := &shared{store: s, paths: p, ordinal: ordinal, log: log, able: &ability{}, now: time.Now}
 	return &Folder{
 		input:   input{common},
 		claims:  claims{common},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
 )
@@ -19,13 +20,14 @@ func (c *claims) PutBack(ctx context.Context, claim hotfolder.Claim) error {
 	}
 	record := c.giveBack(claim.ID, o.meta[claimID])
 	var t transfer
-	if _, err = load(ctx, c.store, record, &t); errors.Is(err, errNotFound) {
+	begun, err := load(ctx, c.store, record, &t)
+	if errors.Is(err, errNotFound) {
 		t, err = c.beginReturn(ctx, claim.Name, o, record)
 	}
 	if err != nil {
 		return err
 	}
-	return c.finishReturn(ctx, record, t)
+	return c.finishReturn(ctx, record, t, begun.modified)
 }
 
 // beginReturn prepares a return and records it.
@@ -49,9 +51,11 @@ func (c *claims) beginReturn(ctx context.Context, name string, o object, record 
 	return t, nil
 }
 
-// finishReturn shows the file and ends the claim. If the name is taken, the claim stays.
-func (c *claims) finishReturn(ctx context.Context, record string, t transfer) error {
-	err := c.show(ctx, string(t.Key), t.Ticket)
+// finishReturn shows the file and ends the claim. If the name is taken, the claim stays. begun is
+// when the return was recorded, if that was not now. If the copy vanished long after that, the file
+// may be lost, so the claim stays too.
+func (c *claims) finishReturn(ctx context.Context, record string, t transfer, begun time.Time) error {
+	err := c.gone(c.show(ctx, string(t.Key), t.Ticket), begun)
 	if errors.Is(err, errCondition) {
 		c.abandon(ctx, string(t.Key), t.Ticket)
 		return errors.Join(hotfolder.ErrExists, c.remove(ctx, object{key: record}))
@@ -68,7 +72,7 @@ func (c *claims) finishReturn(ctx context.Context, record string, t transfer) er
 // resumeReturn completes a return that was interrupted.
 func (c *claims) resumeReturn(ctx context.Context, run hotfolder.Run, record string) error {
 	var t transfer
-	_, err := load(ctx, c.store, record, &t)
+	begun, err := load(ctx, c.store, record, &t)
 	if errors.Is(err, errNotFound) {
 		return nil
 	}
@@ -82,7 +86,7 @@ func (c *claims) resumeReturn(ctx context.Context, run hotfolder.Run, record str
 		return c.remove(ctx, object{key: record})
 	}
 	if err == nil {
-		err = c.finishReturn(ctx, record, t)
+		err = c.finishReturn(ctx, record, t, begun.modified)
 	}
 	if errors.Is(err, hotfolder.ErrExists) {
 		return nil

@@ -29,6 +29,7 @@ type transfer struct {
 	Number int    `json:"number,omitempty"`
 	Key    []byte `json:"key"` // where the ticket shows it
 	Ticket ticket `json:"ticket"`
+	Gone   bool   `json:"gone,omitempty"` // it vanished, and a text with the reason is shown instead
 }
 
 // deliveryRecord is what Deliver shows for a claim. Nonce tells its writes apart.

@@ -132,8 +132,7 @@ func (u *s3Upload) carry(ctx context.Context, from object) error {
 	return nil
 }
 
-// show completes the upload of a ticket. The store forgets an upload that is complete, so a missing
-// upload was shown before, even if its object is gone.
+// show completes the upload of a ticket. The store forgets an upload that is complete.
 func (s *s3Store) show(ctx context.Context, key string, t ticket) error {
 	if t.Upload == emptyUpload {
 		return s.showEmpty(ctx, key, t)
@@ -149,8 +148,13 @@ func (s *s3Store) show(ctx context.Context, key string, t ticket) error {
 		u := &s3Upload{s3Store: s, key: key}
 		_, err = u.complete(ctx, t.Upload, t.Parts, true)
 		switch {
-		case err == nil, errors.Is(err, errNotFound):
+		case err == nil:
 			return nil
+		case errors.Is(err, errNotFound):
+			if _, err = s.head(ctx, key); errors.Is(err, errNotFound) {
+				return newFault(errVanished, "complete upload", s.bucket, "", nil)
+			}
+			return err // nil: an attempt whose answer was lost has completed it
 		case !errors.Is(err, errCondition):
 			return err
 		}

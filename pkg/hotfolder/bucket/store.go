@@ -56,7 +56,9 @@ type shower interface {
 	// errNotFound.
 	prepare(ctx context.Context, key string, from object, meta map[string]string) (ticket, error)
 	// show makes the copy visible under key. It returns nil if an earlier call has done so. It never
-	// replaces an object: errCondition means that the name is taken.
+	// replaces an object: errCondition means that the name is taken. errVanished if neither the copy
+	// nor an object exists: the copy was shown and its consumer has removed it, or the store has
+	// removed the copy because nobody showed it for days.
 	show(ctx context.Context, key string, t ticket) error
 	// abandon removes what prepare has made. It reports no error, because the store removes what is
 	// left after some days.
