@@ -84,6 +84,36 @@ func (s *Store) AbandonCall(ctx context.Context, id string, outcome signing.Outc
 	return s.end(ctx, id, Outcome(outcome), func() error { return s.Store.AbandonCall(ctx, id, outcome) })
 }
 
+// RecordFreeCalls implements signing.Journal. If the record cannot be written, it returns
+// KindStorage and counts nothing.
+func (s *Store) RecordFreeCalls(ctx context.Context, calls []signing.FreeCall) error {
+	var records []Record
+	now := s.now().UTC()
+	for i := range calls {
+		c := &calls[i]
+		for k := range c.Documents {
+			d := &c.Documents[k]
+			r := Record{
+				Time:          now,
+				Call:          c.ID,
+				Outcome:       Returned,
+				Credential:    c.Credential,
+				Certificate:   c.Certificate,
+				ClientService: c.Operation.ClientService,
+				Operation:     int64(c.Operation.ID),
+				Reference:     c.Operation.ExternalReference,
+				Document:      d.Index,
+			}
+			r.describe(d)
+			records = append(records, r)
+		}
+	}
+	if err := s.append(records); err != nil {
+		return (&signing.Error{Kind: signing.KindStorage, Err: err}).Retryable(0)
+	}
+	return s.Store.RecordFreeCalls(ctx, calls)
+}
+
 // end records the outcome of a call, and then calls store, which stores the end of the call.
 func (s *Store) end(ctx context.Context, id string, outcome Outcome, store func() error) error {
 	s.mu.Lock()

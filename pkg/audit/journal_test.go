@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/audit"
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
@@ -79,5 +80,60 @@ func TestRecordSaysHowDocumentsAreSigned(t *testing.T) {
 	want := []string{"0 XAdES B-T facturae \n", "1 CAdES B-B  DETACHED\n"}
 	if err != nil || len(report.Faults) != 0 || !slices.Equal(got, want) {
 		t.Errorf("records = %q, %+v, %v, want %q", got, report, err, want)
+	}
+}
+
+// counted is a store that counts free calls, or fails to.
+type counted struct {
+	slow
+	digests int
+}
+
+func (c *counted) RecordFreeCalls(_ context.Context, calls []signing.FreeCall) error {
+	for _, call := range calls {
+		c.digests += len(call.Documents)
+	}
+	return nil
+}
+
+// TestFreeCallsAreRecorded checks that calls that were never begun are recorded before they are
+// counted.
+func TestFreeCallsAreRecorded(t *testing.T) {
+	folder, below := t.TempDir(), &counted{}
+	l := open(t, folder, newClock(), 0)
+	s := audit.NewStore(below, l)
+	document := signing.Document{
+		Ref: signing.Ref{Operation: 7, Index: 3},
+		DocumentRequest: signing.DocumentRequest{
+			ExternalReference: "d", Signature: signing.SignatureInfo{Type: signing.PAdES},
+		},
+	}
+	call := signing.FreeCall{
+		ID: "a", Credential: "c", Certificate: "1f", Documents: []signing.Document{document},
+		Operation: signing.Operation{ID: 7, ClientService: "client", ExternalReference: "r"},
+	}
+	if err := errors.Join(s.RecordFreeCalls(t.Context(), []signing.FreeCall{call}), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RecordFreeCalls(t.Context(), []signing.FreeCall{call}); signing.KindOf(err) != signing.KindStorage {
+		t.Errorf("RecordFreeCalls with a closed record = %v, want KindStorage", err)
+	}
+	var got []audit.Record
+	report, err := audit.Verify(folder, func(_ string, r *audit.Record) {
+		if r != nil {
+			got = append(got, *r)
+		}
+	})
+	if err != nil || len(report.Faults) != 0 || len(got) != 1 || below.digests != 1 {
+		t.Fatalf("records = %+v, %+v, %v, %d digests counted, want one record of one digest",
+			got, report, err, below.digests)
+	}
+	got[0].Time, got[0].SHA256 = time.Time{}, ""
+	want := audit.Record{
+		Call: "a", Outcome: audit.Returned, Credential: "c", Certificate: "1f", ClientService: "client", Operation: 7,
+		Reference: "r", Document: 3, DocumentReference: "d", SignatureType: signing.PAdES,
+	}
+	if got[0] != want {
+		t.Errorf("record = %+v, want %+v", got[0], want)
 	}
 }

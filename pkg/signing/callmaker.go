@@ -120,9 +120,10 @@ func (m *callMaker) callOnce(ctx context.Context, b batch) error {
 	}
 	m.live.add(call.ID)
 	defer m.live.remove(call.ID)
-	// From here on a signature may exist, so the record is on disk before the provider is asked.
+	// From here on a signature may exist, so the record is on disk before the provider is asked. (Free
+	// signatures need not be on disk, only in order.)
 	serial := c.Certificate().SerialNumber.Text(16)
-	record := CallRecord{ID: call.ID, Credential: c.Name, Certificate: serial, Refs: refs}
+	record := CallRecord{ID: call.ID, Credential: c.Name, Certificate: serial, Refs: refs, Free: c.Free}
 	if err := m.cfg.Store.BeginCall(ctx, record); err != nil {
 		return storageError(err)
 	}

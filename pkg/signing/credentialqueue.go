@@ -55,6 +55,9 @@ func (q *credentialQueue) mergeDelay(now time.Time) time.Duration {
 		wait = min(wait, sync.Add(cfg.MaxWaitSync).Sub(now))
 	}
 	if q.inFlight == 0 {
+		if q.credential.Free {
+			return 0 // a call costs no round trip that is worth sharing
+		}
 		quiet := cfg.Quiet
 		if recent := q.b.history[q.key]; q.items.size() < recent.shared {
 			quiet = min(20*quiet, recent.took/3)

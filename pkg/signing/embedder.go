@@ -69,12 +69,19 @@ func byLevel(docs []Document) (local, remote []int) {
 }
 
 func (em *embedder) embedOne(ctx context.Context, d Document) (signed DocumentResult, err error) {
-	defer panicToError(&err)
-	signed.Ref, signed.Type = d.Ref, d.Signature.Type
 	p, value, err := em.cfg.Store.Prepared(ctx, d.Ref)
 	if err != nil {
 		return signed, storageError(err)
 	}
+	return em.embedPrepared(ctx, d, p, value)
+}
+
+// embedPrepared makes and checks the section of a document.
+func (em *embedder) embedPrepared(
+	ctx context.Context, d Document, p Prepared, value []byte,
+) (signed DocumentResult, err error) {
+	defer panicToError(&err)
+	signed.Ref, signed.Type = d.Ref, d.Signature.Type
 	format, in, err := em.inputs.open(ctx, d)
 	if err != nil {
 		return signed, err

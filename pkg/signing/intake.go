@@ -12,6 +12,7 @@ import (
 type intake struct {
 	cfg     *Config
 	queue   *operationQueue
+	early   *earlySigner
 	stopped <-chan struct{} // closed when this process works on no operation any more
 }
 
@@ -71,6 +72,13 @@ func (in *intake) Submit(ctx context.Context, up Upload, sub Submission) (op Ope
 		Fingerprint:    hash,
 		Created:        time.Now(),
 	}
+	var early []DocumentResult
+	if in.early.suits(sub) {
+		made.SignEarly = func(ctx context.Context, op Operation, docs []Document) []DocumentResult {
+			early = in.early.sign(ctx, op, docs)
+			return early
+		}
+	}
 	if op, err = in.create(ctx, up, made); err != nil {
 		in.queue.release(sub.ClientService, n)
 		// Two requests with one key may have raced. The loser returns the operation of the winner.
@@ -81,6 +89,12 @@ func (in *intake) Submit(ctx context.Context, up Upload, sub Submission) (op Ope
 	}
 	in.cfg.Log.Info("operation accepted", "operation", op.ID, "clientService", op.ClientService,
 		"externalReference", op.ExternalReference, "documents", n)
+	if op.Status.Ended() { // its documents were signed early
+		in.queue.release(sub.ClientService, n)
+		in.cfg.Observer.documentsEnded(early)
+		reportEnd(in.cfg, op)
+		return op, false, nil
+	}
 	in.queue.push(entry{id: op.ID, clientService: op.ClientService, documents: n, waiting: sub.Waiting, since: op.Created})
 	return op, false, nil
 }

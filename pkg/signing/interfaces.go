@@ -28,6 +28,11 @@ type Credential struct {
 	Hash      crypto.Hash // SHA256, SHA384 or SHA512
 	MaxBatch  int         // most digests in one call (CSC multisign); at least 1
 	InFlight  int         // most calls at the same time; at least 1
+	// Free says that a signature costs nothing and that the key is on the premises, so nothing is lost
+	// if a digest is signed a second time after a crash. Calls then need no fsync before and after the
+	// signature, and documents for which a client waits are signed before they are durable. A provider
+	// sets Free only if it knows both. False is always correct.
+	Free bool
 }
 
 // Certificate returns the signing certificate.
@@ -130,6 +135,10 @@ type Timestamper interface {
 // must read the state again. A Store is safe for concurrent use, and concurrent writes share an
 // fsync. Every change of state is a compare-and-swap: if a record is not in the state that the
 // caller expects, the method returns ErrConflict and stores nothing of that call.
+//
+// Some changes, which name this comment, may be undone by a power cut although they survive a crash
+// of the process. A power cut undoes such a change only together with all later changes, so the
+// next durable change makes it durable.
 type Store interface {
 	Spool
 	Records
@@ -174,6 +183,11 @@ type NewOperation struct {
 	IdempotencyKey string
 	Fingerprint    [32]byte
 	Created        time.Time
+	// SignEarly, if it is not nil, signs the documents while Create makes them durable. Create calls
+	// it at most once, with the operation and its documents as they will be stored. They are not
+	// stored yet, but OpenFile opens the documents. SignEarly returns the result of every document, or
+	// nil if the worker has to sign them. With results Create stores an operation that has ended.
+	SignEarly func(ctx context.Context, op Operation, docs []Document) []DocumentResult
 }
 
 // Records creates, reads and removes operations. The Find methods search only the operations of the
@@ -215,6 +229,17 @@ type CallRecord struct {
 	Certificate string // serial number of the signing certificate, hexadecimal
 	Handle      string // as stored by NoteCall; empty = none
 	Refs        []Ref  // in the order of the call's digests
+	Free        bool   // Credential.Free; not stored, so false in a record that was read
+}
+
+// FreeCall is a call of a credential whose signatures are free. It returned a signature value for
+// each document.
+type FreeCall struct {
+	ID          string
+	Credential  string // name of the credential
+	Certificate string // serial number of the signing certificate, hexadecimal
+	Operation   Operation
+	Documents   []Document // of the operation, in the order of the call's digests
 }
 
 // PreparedDocument is the Prepared value of a document, with the document's Ref.
@@ -256,12 +281,13 @@ type Journal interface {
 	// Unfinished lists operations that have not ended, oldest first.
 	Unfinished(ctx context.Context) ([]ID, error)
 	// SavePrepared stores the Prepared values of documents and moves the documents from received (or
-	// prepared) to prepared.
+	// prepared) to prepared. A power cut may undo it, as the comment of Store says.
 	SavePrepared(ctx context.Context, docs []PreparedDocument) error
 	// Prepared returns what SavePrepared stored, and the signature value if the document is valued.
 	Prepared(ctx context.Context, ref Ref) (p Prepared, value []byte, err error)
 	// BeginCall moves documents from prepared to sent and records the call. The call has no handle
-	// yet.
+	// yet. If call.Free is set, a power cut may undo BeginCall, EndCall and AbandonCall of the call,
+	// as the comment of Store says.
 	BeginCall(ctx context.Context, call CallRecord) error
 	// NoteCall stores the handle of a call that was begun.
 	NoteCall(ctx context.Context, call, handle string) error
@@ -274,6 +300,9 @@ type Journal interface {
 	// of the call, and deletes the record of the call. Documents that have ended meanwhile stay as
 	// they are. ErrConflict if there is no such call.
 	AbandonCall(ctx context.Context, call string, outcome Outcome) error
+	// RecordFreeCalls counts calls that were made without BeginCall and returned their values, because
+	// their signatures are free. A power cut may undo it, as the comment of Store says.
+	RecordFreeCalls(ctx context.Context, calls []FreeCall) error
 	// OpenCalls lists calls that have no recorded end.
 	OpenCalls(ctx context.Context) ([]CallRecord, error)
 	// FinishDocuments ends documents. Documents become signed from the state valued, and failed from

@@ -43,6 +43,7 @@ func New(cfg Config) *Service {
 	live, pending := newLiveCalls(), newPendingAnswers(cfg.Log, cfg.Backoff)
 	s.settler = newSettler(&s.cfg, live, pending)
 	s.calls = newCallMaker(&s.cfg, live, pending, stopped)
+	cpu := make(slots, runtime.GOMAXPROCS(0))
 	s.worker = &worker{
 		cfg:     &s.cfg,
 		queue:   s.queue,
@@ -50,10 +51,11 @@ func New(cfg Config) *Service {
 		batcher: newBatcher(&s.cfg, s.calls),
 		settler: s.settler,
 		pending: pending,
-		cpu:     make(slots, runtime.GOMAXPROCS(0)),
+		early:   newEarlySigner(&s.cfg, cpu),
+		cpu:     cpu,
 		network: make(slots, remoteEmbeds),
 	}
-	s.intake = intake{cfg: &s.cfg, queue: s.queue, stopped: stopped}
+	s.intake = intake{cfg: &s.cfg, queue: s.queue, early: s.worker.early, stopped: stopped}
 	s.access = access{cfg: &s.cfg}
 	s.ending.time = s.cfg.Grace
 	return s

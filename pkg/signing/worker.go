@@ -20,6 +20,7 @@ type worker struct {
 	batcher *batcher
 	settler *settler
 	pending *pendingAnswers
+	early   *earlySigner
 
 	cpu      slots        // for work that keeps a core busy
 	network  slots        // for embedding that waits for a timestamp authority
@@ -54,7 +55,10 @@ func (w *worker) attempt(ctx context.Context, e entry) (op Operation, ended bool
 		return op, true, 0
 	}
 	a := w.newAttempt(ctx, op, e.waiting)
-	if err := a.run(ctx); err != nil {
+	err = a.run(ctx)
+	credential, _ := a.signer.connection.current()
+	w.early.saw(op.ClientService, credential)
+	if err != nil {
 		return w.postpone(op, e, err)
 	}
 	if ctx.Err() != nil { // the service is stopping: the next start concludes
@@ -139,11 +143,16 @@ func (w *worker) end(ctx context.Context, a *attempt, e entry) (Operation, bool,
 		return w.postpone(op, e, err)
 	}
 	op.Status, op.Ended = change.Status, change.Ended
-	w.cfg.Log.Info("operation ended", "operation", op.ID, "clientService", op.ClientService,
+	reportEnd(w.cfg, op)
+	return op, true, 0
+}
+
+// reportEnd logs the end of an operation and tells the Observer.
+func reportEnd(cfg *Config, op Operation) {
+	cfg.Log.Info("operation ended", "operation", op.ID, "clientService", op.ClientService,
 		"externalReference", op.ExternalReference, "status", string(op.Status),
 		"took", op.Ended.Sub(op.Created).String())
-	if f := w.cfg.Observer.OperationEnded; f != nil {
+	if f := cfg.Observer.OperationEnded; f != nil {
 		f(op.ClientService, op.Status)
 	}
-	return op, true, 0
 }

@@ -64,6 +64,7 @@ type promise struct {
 	Documents int
 	State     signing.DocumentState // of all its documents
 	Ended     bool
+	Early     bool // it is signed early: it is stored when it has ended, or not at all
 	Removed   bool // ended long ago: a sweep may come at any moment
 }
 
@@ -146,10 +147,20 @@ func crashSection(ref signing.Ref) []byte {
 	return bytes.Repeat(fmt.Appendf(nil, "section of %v\n", ref), 700)
 }
 
+// crashResults are the results of an operation's documents.
+func crashResults(id signing.ID, reference string, documents int) []signing.DocumentResult {
+	results := make([]signing.DocumentResult, documents)
+	for i := range results {
+		ref := signing.Ref{Operation: id, Index: i}
+		results[i] = signedAs(ref, len(crashContent(reference, i)), crashSection(ref))
+	}
+	return results
+}
+
 // crashOperation takes one operation through its life and reports each step after the store has
 // promised it.
 func crashOperation(ctx context.Context, s *store.Store, reference string, tell func(promise) error) error {
-	p := promise{Reference: reference, Documents: 1 + rand.IntN(12)}
+	p := promise{Reference: reference, Documents: 1 + rand.IntN(12), Early: rand.IntN(3) == 0}
 	if err := tell(p); err != nil { // the intention
 		return err
 	}
@@ -170,21 +181,29 @@ func crashOperation(ctx context.Context, s *store.Store, reference string, tell 
 		n.Contents = append(n.Contents, c)
 		n.Request.Documents = append(n.Request.Documents, signing.DocumentRequest{ExternalReference: fmt.Sprint(i)})
 	}
+	if p.Early {
+		n.SignEarly = func(_ context.Context, op signing.Operation, _ []signing.Document) []signing.DocumentResult {
+			return crashResults(op.ID, reference, p.Documents)
+		}
+	}
 	op, err := s.Create(ctx, up, n)
 	if err != nil {
 		return err
 	}
 	p.ID, p.State = op.ID, signing.DocumentReceived
+	if p.Early {
+		p.State, p.Ended = signing.DocumentSigned, true
+		return tell(p)
+	}
 	if err := tell(p); err != nil {
 		return err
 	}
 	refs := make([]signing.Ref, p.Documents)
 	values := make([][]byte, p.Documents)
-	results := make([]signing.DocumentResult, p.Documents)
+	results := crashResults(op.ID, reference, p.Documents)
 	for i := range refs {
 		refs[i] = signing.Ref{Operation: op.ID, Index: i}
 		values[i] = fmt.Appendf(nil, "value of %v", refs[i])
-		results[i] = signedAs(refs[i], len(crashContent(reference, i)), crashSection(refs[i]))
 	}
 	ended := time.Now()
 	if rand.IntN(2) == 0 {
@@ -324,7 +343,7 @@ func compare(t *testing.T, s *store.Store, folder string, promised map[string]pr
 
 func compareOperation(t *testing.T, s *store.Store, op signing.Operation, p promise) {
 	t.Helper()
-	if p.Ended && !op.Status.Ended() {
+	if (p.Ended || p.Early) && !op.Status.Ended() {
 		t.Errorf("operation %s is %s, want it ended", p.Reference, op.Status)
 	}
 	docs, err := s.Documents(t.Context(), op.ID, 0, 100)
@@ -337,6 +356,9 @@ func compareOperation(t *testing.T, s *store.Store, op signing.Operation, p prom
 		signing.DocumentSent:     3,
 		signing.DocumentValued:   4,
 		signing.DocumentSigned:   5,
+	}
+	if p.Early {
+		p.State = signing.DocumentSigned
 	}
 	for _, d := range docs {
 		if d.State != docs[0].State {

@@ -21,6 +21,7 @@ type intake struct {
 	files     paths
 	space     *space
 	records   *records
+	spool     *spool
 	sweeper   *sweeper
 	uncertain *uncertainCommits
 	log       logr.Logger
@@ -38,8 +39,9 @@ func errKeyUsed() error {
 }
 
 // Create implements signing.Records. First the file of the upload gets its new name, then content
-// and name are made durable, then the rows are committed. A crash before the commit leaves a file
-// that the next start removes. An Idempotency-Key that was used before is KindKeyReused.
+// and name are made durable while the documents are signed if they are signed early, then the rows
+// are committed. A crash before the commit leaves a file that the next start removes. An
+// Idempotency-Key that was used before is KindKeyReused.
 func (in *intake) Create(ctx context.Context, up signing.Upload, n signing.NewOperation) (signing.Operation, error) {
 	var none signing.Operation
 	u, ok := up.(*upload)
@@ -55,24 +57,45 @@ func (in *intake) Create(ctx context.Context, up signing.Upload, n signing.NewOp
 	}
 	size := u.size
 	in.db.step("create")
-	if err := in.takeOver(u, op.ID); err != nil {
+	if err := in.rename(u, op.ID); err != nil {
+		return none, err
+	}
+	results := signEarly(ctx, n.SignEarly, op, rows)
+	err = in.sync(u, op.ID)
+	signed := results()
+	if err != nil {
 		return none, err
 	}
 	in.db.step("create: documents in place")
-	err = in.db.do(ctx, len(rows)*documentRowBytes, func(t *tx) error {
-		if err := t.insertOperation(op, size, rows); err != nil || op.IdempotencyKey == "" || in.claimed.Load() {
-			return err
-		}
-		return t.noteUnclaimed(op.ID)
-	})
+	end, err := in.placeEarly(&op, signed)
+	if err == nil {
+		err = in.db.do(ctx, len(rows)*documentRowBytes+end.bytes, func(t *tx) error {
+			return in.insert(t, op, size, rows, end)
+		})
+	}
 	if err != nil {
-		in.undoCreate(op.ID, size, err)
+		total := max(size, end.sizes[op.ID])
+		in.space.stored.Add(size - total)
+		in.undoCreate(op.ID, total, err)
 		return none, createError(err)
 	}
 	in.space.stored.Add(size)
 	in.db.step("create: committed")
 	in.uncertain.nameCommitted(op.ID)
 	return op, nil
+}
+
+// insert stores the rows of an operation and, if its documents were signed early, its end.
+func (in *intake) insert(t *tx, op signing.Operation, size int64, rows []documentRow, end endings) error {
+	if err := t.insertOperation(op, size, rows); err != nil {
+		return err
+	}
+	if op.IdempotencyKey != "" && !in.claimed.Load() {
+		if err := t.noteUnclaimed(op.ID); err != nil {
+			return err
+		}
+	}
+	return t.endEarly(op, end)
 }
 
 // createError turns a full or read-only disk into KindBusy, because nothing was accepted.
@@ -122,21 +145,24 @@ func (in *intake) isNew(ctx context.Context, n signing.NewOperation) error {
 	return nil
 }
 
-// takeOver renames an upload's file to the first name of its operation and makes both durable. The
-// rename comes before the fsync, so that the one commit of the file system's journal that the file
-// needs includes the new name.
-func (in *intake) takeOver(u *upload, id signing.ID) error {
-	target := in.files.newOperation(id)
-	if err := os.Rename(u.path, target); err != nil {
+// rename gives an upload's file the first name of its operation. It comes before sync, so that the
+// one commit of the file system's journal that the file needs includes the new name.
+func (in *intake) rename(u *upload, id signing.ID) error {
+	if err := os.Rename(u.path, in.files.newOperation(id)); err != nil {
 		return intakeError("move upload", err)
 	}
+	return nil
+}
+
+// sync makes the file of an operation and its name durable. After an error it removes the file.
+func (in *intake) sync(u *upload, id signing.ID) error {
 	err := u.file.Sync()
 	if err == nil {
 		err = durable.SyncDir(in.files.operations())
 	}
 	u.end()
 	if err != nil {
-		_ = os.Remove(target) // no row will name it
+		_ = os.Remove(in.files.newOperation(id)) // no row will name it
 		return intakeError("sync documents", err)
 	}
 	return nil
@@ -218,7 +244,7 @@ func (t *tx) insertOperation(op signing.Operation, size int64, rows []documentRo
 		op.ReturnContent,
 		key,
 		op.Fingerprint[:],
-		string(op.Status),
+		string(signing.StatusPending),
 		toNanos(op.Created),
 		op.DocumentCount,
 		size,

@@ -105,6 +105,16 @@ func (d *database) do(ctx context.Context, bytes int, run func(*tx) error) error
 	return d.writer.do(ctx, bytes, run)
 }
 
+// doRelaxed is writer.doRelaxed for a database that is open. It returns KindStorage after refuse.
+func (d *database) doRelaxed(ctx context.Context, bytes int, run func(*tx) error) error {
+	d.alive.RLock()
+	defer d.alive.RUnlock()
+	if d.closed {
+		return storageError("write metadata", errClosed)
+	}
+	return d.writer.doRelaxed(ctx, bytes, run)
+}
+
 // touch makes a write that changes no operation. When it returns nil, every earlier commit is
 // durable too.
 func (d *database) touch(ctx context.Context) error {

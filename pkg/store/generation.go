@@ -212,6 +212,9 @@ func (w *writer) mark() error {
 	if busy != 0 || pages != copied {
 		return errIncompleteCopy
 	}
+	if err := w.relax(false); err != nil { // the WAL holds the generation before instance.json does
+		return err
+	}
 	t := &tx{w: w}
 	if _, err := t.exec("UPDATE instance SET generation = generation + 1"); err != nil {
 		return fmt.Errorf("raise generation: %w", err)

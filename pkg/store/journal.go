@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -19,6 +20,8 @@ type journal struct {
 	spool   *spool
 	reserve *reserve
 	log     logr.Logger
+
+	free sync.Map // ids of the calls in flight whose signatures are free
 }
 
 // Unfinished implements signing.Journal.
@@ -27,17 +30,18 @@ func (j *journal) Unfinished(ctx context.Context) ([]signing.ID, error) {
 }
 
 // SavePrepared implements signing.Journal. Much data is written in several transactions. A conflict
-// that is found before the first one stores nothing.
+// that is found before the first one stores nothing. The commits are not synced, because BeginCall
+// makes them durable before the provider is asked.
 func (j *journal) SavePrepared(ctx context.Context, docs []signing.PreparedDocument) error {
 	pieces := split(docs, func(d signing.PreparedDocument) int { return len(d.Digest) + len(d.State) + preparedRowBytes })
 	if len(pieces) > 1 {
-		if err := j.db.do(ctx, 0, func(t *tx) error { return t.mayPrepare(docs) }); err != nil {
+		if err := j.db.doRelaxed(ctx, 0, func(t *tx) error { return t.mayPrepare(docs) }); err != nil {
 			return err
 		}
 	}
 	for _, p := range pieces {
 		j.db.step("prepared")
-		if err := j.db.do(ctx, p.bytes, func(t *tx) error { return t.savePrepared(p.items) }); err != nil {
+		if err := j.db.doRelaxed(ctx, p.bytes, func(t *tx) error { return t.savePrepared(p.items) }); err != nil {
 			return err
 		}
 	}
@@ -118,25 +122,27 @@ func (j *journal) SetStatus(
 		return signing.ErrConflict
 	}
 	j.db.step("status")
-	return j.db.do(ctx, 0, func(t *tx) error {
-		err := t.mustChange(
-			1,
-			"UPDATE operations SET status = ?, tries = ?, next_try = ?, ended = ?, is_ended = ? WHERE id = ? AND status = ?",
-			string(change.Status),
-			change.Tries,
-			toNanos(change.NextTry),
-			toNanos(change.Ended),
-			change.Status.Ended(),
-			int64(id),
-			string(from),
-		)
-		if err != nil || !change.Status.Ended() {
-			return err
-		}
-		_, err = t.exec(`INSERT OR IGNORE INTO callbacks (operation, next_try)
-			SELECT id, ? FROM operations WHERE id = ? AND callback <> ''`, time.Now().UnixNano(), int64(id))
+	return j.db.do(ctx, 0, func(t *tx) error { return t.setStatus(id, from, change) })
+}
+
+func (t *tx) setStatus(id signing.ID, from signing.Status, change signing.StatusChange) error {
+	err := t.mustChange(
+		1,
+		"UPDATE operations SET status = ?, tries = ?, next_try = ?, ended = ?, is_ended = ? WHERE id = ? AND status = ?",
+		string(change.Status),
+		change.Tries,
+		toNanos(change.NextTry),
+		toNanos(change.Ended),
+		change.Status.Ended(),
+		int64(id),
+		string(from),
+	)
+	if err != nil || !change.Status.Ended() {
 		return err
-	})
+	}
+	_, err = t.exec(`INSERT OR IGNORE INTO callbacks (operation, next_try)
+		SELECT id, ? FROM operations WHERE id = ? AND callback <> ''`, time.Now().UnixNano(), int64(id))
+	return err
 }
 
 // Counters implements signing.Journal.

@@ -28,8 +28,11 @@ func (j *journal) BeginCall(ctx context.Context, call signing.CallRecord) error 
 	if err := j.reserve.hold(call.ID, len(refs)); err != nil {
 		return err
 	}
+	if call.Free {
+		j.free.Store(call.ID, true)
+	}
 	j.db.step("begin")
-	err = j.db.do(ctx, len(list), func(t *tx) error {
+	err = j.commitCall(call.ID)(ctx, len(list), func(t *tx) error {
 		ids, err := t.documentIDs(refs)
 		if err != nil {
 			return err
@@ -47,9 +50,24 @@ func (j *journal) BeginCall(ctx context.Context, call signing.CallRecord) error 
 		return t.mustChange(1, "UPDATE instance SET sent = sent + ?", len(refs))
 	})
 	if err != nil {
-		j.reserve.free(call.ID)
+		j.endInMemory(call.ID)
 	}
 	return err
+}
+
+// commitCall returns how a change of a call is committed: without an fsync if its signatures are
+// free and this process began it.
+func (j *journal) commitCall(call string) func(context.Context, int, func(*tx) error) error {
+	if _, free := j.free.Load(call); free {
+		return j.db.doRelaxed
+	}
+	return j.db.do
+}
+
+// endInMemory forgets a call that is not in flight any more.
+func (j *journal) endInMemory(call string) {
+	j.reserve.free(call)
+	j.free.Delete(call)
 }
 
 // NoteCall implements signing.Journal.
@@ -96,7 +114,7 @@ func (j *journal) EndCall(ctx context.Context, call string, values [][]byte) err
 	}
 	j.db.step("end")
 	return j.afterCall(call, func() error {
-		return j.db.do(ctx, bytes, func(t *tx) error { return t.endCall(call, values) })
+		return j.commitCall(call)(ctx, bytes, func(t *tx) error { return t.endCall(call, values) })
 	})
 }
 
@@ -142,7 +160,7 @@ func (j *journal) AbandonCall(ctx context.Context, call string, outcome signing.
 	}
 	j.db.step("abandon")
 	return j.afterCall(call, func() error {
-		return j.db.do(ctx, 0, func(t *tx) error { return t.abandonCall(call, count) })
+		return j.commitCall(call)(ctx, 0, func(t *tx) error { return t.abandonCall(call, count) })
 	})
 }
 
@@ -161,6 +179,17 @@ func (t *tx) abandonCall(call, count string) error {
 		return fmt.Errorf("update progress: %w", err)
 	}
 	return t.mustChange(1, count, len(refs))
+}
+
+// RecordFreeCalls implements signing.Journal.
+func (j *journal) RecordFreeCalls(ctx context.Context, calls []signing.FreeCall) error {
+	digests := 0
+	for _, c := range calls {
+		digests += len(c.Documents)
+	}
+	return j.db.doRelaxed(ctx, 0, func(t *tx) error {
+		return t.mustChange(1, "UPDATE instance SET sent = sent + ?1, returned = returned + ?1", digests)
+	})
 }
 
 // OpenCalls implements signing.Journal.
@@ -194,7 +223,7 @@ func (j *journal) afterCall(call string, write func() error) error {
 		err = write()
 	}
 	if err == nil || errors.Is(err, signing.ErrConflict) { // a conflict means that the call has ended already
-		j.reserve.free(call)
+		j.endInMemory(call)
 	}
 	return err
 }

@@ -43,33 +43,50 @@ type ending struct {
 	at     int64
 }
 
+// endings are results whose sections are in place.
+type endings struct {
+	list  []ending
+	sizes map[signing.ID]int64 // new lengths of the files that got sections
+	bytes int                  // estimate of what they add to the database
+	// from is the state that documents have before they become signed.
+	from signing.DocumentState
+}
+
 // FinishDocuments implements signing.Journal. It stores all of the results, or none on ErrConflict.
 func (j *journal) FinishDocuments(ctx context.Context, results []signing.DocumentResult) error {
-	endings := make([]ending, len(results))
-	for i, r := range results {
-		if (r.Failure == nil) == (len(r.Section) == 0) {
-			return errors.New("finish document: exactly one of section and failure must be set")
-		}
-		endings[i].DocumentResult, endings[i].list = r, encodePieces(r.Pieces)
-	}
 	j.db.step("finish")
-	sizes, err := j.placeSections(endings)
+	ended, err := j.spool.place(results, signing.DocumentValued)
 	if err != nil {
 		return err
 	}
 	j.db.step("finish: sections in place")
-	bytes := 0
-	for _, e := range endings {
-		if bytes += 64 + len(e.list); !e.inFile {
-			bytes += len(e.Section)
+	return j.db.do(ctx, ended.bytes, func(t *tx) error { return t.finish(ended) })
+}
+
+// place puts large sections behind the documents of their operations.
+func (s *spool) place(results []signing.DocumentResult, from signing.DocumentState) (ended endings, err error) {
+	list := make([]ending, len(results))
+	for i, r := range results {
+		if (r.Failure == nil) == (len(r.Section) == 0) {
+			return ended, errors.New("finish document: exactly one of section and failure must be set")
+		}
+		list[i].DocumentResult, list[i].list = r, encodePieces(r.Pieces)
+	}
+	ended = endings{list: list, from: from}
+	if ended.sizes, err = s.placeSections(list); err != nil {
+		return ended, err
+	}
+	for _, e := range list {
+		if ended.bytes += 64 + len(e.list); !e.inFile {
+			ended.bytes += len(e.Section)
 		}
 	}
-	return j.db.do(ctx, bytes, func(t *tx) error { return t.finish(endings, sizes) })
+	return ended, nil
 }
 
 // placeSections appends the sections of each operation that has more than smallSections bytes of
 // them to the operation's file. It returns the new lengths of these files.
-func (j *journal) placeSections(endings []ending) (map[signing.ID]int64, error) {
+func (s *spool) placeSections(endings []ending) (map[signing.ID]int64, error) {
 	byOperation := make(map[signing.ID][]int, 1)
 	bytes := make(map[signing.ID]int, 1)
 	for i, e := range endings {
@@ -87,7 +104,7 @@ func (j *journal) placeSections(endings []ending) (map[signing.ID]int64, error) 
 		for k, i := range indexes {
 			sections[k] = endings[i].Section
 		}
-		at, size, err := j.spool.appendSections(id, sections)
+		at, size, err := s.appendSections(id, sections)
 		if err != nil {
 			return nil, err
 		}
@@ -99,29 +116,29 @@ func (j *journal) placeSections(endings []ending) (map[signing.ID]int64, error) 
 	return sizes, nil
 }
 
-func (t *tx) finish(endings []ending, sizes map[signing.ID]int64) error {
-	refs := make([]signing.Ref, len(endings))
-	for i, e := range endings {
+func (t *tx) finish(ended endings) error {
+	refs := make([]signing.Ref, len(ended.list))
+	for i, e := range ended.list {
 		refs[i] = e.Ref
 	}
 	ids, err := t.documentIDs(refs)
 	if err != nil {
 		return err
 	}
-	for i, e := range endings {
-		if err := t.finishOne(ids[i], e); err != nil {
+	for i, e := range ended.list {
+		if err := t.finishOne(ids[i], e, ended.from); err != nil {
 			return err
 		}
 	}
 	if _, err := t.exec("DELETE FROM prepared WHERE id IN (SELECT value FROM json_each(?))", idList(ids)); err != nil {
 		return fmt.Errorf("delete prepared: %w", err)
 	}
-	for id, size := range sizes {
+	for id, size := range ended.sizes {
 		if _, err := t.exec("UPDATE operations SET bytes = max(bytes, ?) WHERE id = ?", size, int64(id)); err != nil {
 			return fmt.Errorf("update size: %w", err)
 		}
 	}
-	for id, size := range addedMetadata(endings) {
+	for id, size := range addedMetadata(ended.list) {
 		if _, err := t.exec("UPDATE operations SET metadata = metadata + ? WHERE id = ?", size, int64(id)); err != nil {
 			return fmt.Errorf("update size: %w", err)
 		}
@@ -144,12 +161,12 @@ func addedMetadata(endings []ending) map[signing.ID]int {
 	return sizes
 }
 
-func (t *tx) finishOne(id int64, e ending) error {
+func (t *tx) finishOne(id int64, e ending, from signing.DocumentState) error {
 	if e.Failure != nil {
 		return t.mustChange(1, `UPDATE progress SET state = 'failed', value = NULL, failure_kind = ?, failure_detail = ?
 			WHERE id = ? AND state NOT IN ('signed', 'failed')`, string(e.Failure.Kind), e.Failure.Detail, id)
 	}
-	if err := t.finishSigned(id, e); err != nil || e.inFile {
+	if err := t.finishSigned(id, e, from); err != nil || e.inFile {
 		return err
 	}
 	if _, err := t.exec("INSERT INTO sections (id, section) VALUES (?, ?)", id, e.Section); err != nil {
@@ -160,7 +177,7 @@ func (t *tx) finishOne(id int64, e ending) error {
 
 // finishSigned records that a document is signed. It refuses a list of pieces that does not fit the
 // document.
-func (t *tx) finishSigned(id int64, e ending) error {
+func (t *tx) finishSigned(id int64, e ending, from signing.DocumentState) error {
 	var at, list any // NULL
 	if e.inFile {
 		at = e.at
@@ -171,8 +188,8 @@ func (t *tx) finishSigned(id int64, e ending) error {
 	var original int64
 	err := t.get(`UPDATE progress
 		SET state = 'signed', value = NULL, section_at = ?, section_size = ?, section_sha256 = ?, pieces = ?
-		WHERE id = ? AND state = 'valued' RETURNING (SELECT size FROM documents WHERE documents.id = progress.id)`,
-		[]any{at, len(e.Section), sectionDigest(e.Section, e.list), list, id}, &original)
+		WHERE id = ? AND state = ? RETURNING (SELECT size FROM documents WHERE documents.id = progress.id)`,
+		[]any{at, len(e.Section), sectionDigest(e.Section, e.list), list, id, string(from)}, &original)
 	if errors.Is(err, sql.ErrNoRows) {
 		return signing.ErrConflict
 	}

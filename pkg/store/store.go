@@ -74,7 +74,7 @@ func assemble(cfg Config, f *folder) *Store {
 		callbacks: &callbacks{db: db},
 		intake: &intake{
 			ordinal: cfg.Ordinal, db: db, files: f.paths, space: space,
-			records: records, sweeper: sweeper, uncertain: uncertain, log: cfg.Log,
+			records: records, spool: spool, sweeper: sweeper, uncertain: uncertain, log: cfg.Log,
 		},
 		journal: &journal{db: db, spool: spool, reserve: newReserve(cfg.Folder), log: cfg.Log},
 		spool:   spool,

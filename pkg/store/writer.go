@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/go-logr/logr"
@@ -34,6 +35,7 @@ type writer struct {
 
 	log       logr.Logger
 	saw       func(generation int64) error // writes a generation to instance.json
+	relaxed   bool                         // the connection commits without an fsync
 	marked    int                          // pagesWritten at the last mark
 	markAsked atomic.Bool
 	markFault repeatedFault
@@ -41,9 +43,10 @@ type writer struct {
 
 // job is the write of one caller. It is committed as a whole, or not at all.
 type job struct {
-	bytes int // estimate of the bytes that it adds
-	run   func(*tx) error
-	done  chan error
+	bytes   int  // estimate of the bytes that it adds
+	relaxed bool // see doRelaxed
+	run     func(*tx) error
+	done    chan error
 }
 
 // tx is the running transaction. It is valid only while a job runs.
@@ -82,7 +85,19 @@ func (w *writer) pagesWritten() (pages int) {
 // or a *signing.Error, do returns that error and nothing of run is stored. Any other error is
 // KindStorage, and the caller has to read what was stored. ctx bounds only the wait in the queue.
 func (w *writer) do(ctx context.Context, bytes int, run func(*tx) error) error {
-	j := &job{bytes: bytes, run: run, done: make(chan error, 1)}
+	return w.queue(ctx, &job{bytes: bytes, run: run})
+}
+
+// doRelaxed is do without an fsync. The write survives a crash of the process. A power cut may undo
+// it, but only together with every later write, because the WAL is one sequence: the next write
+// that do makes durable makes this one durable too.
+func (w *writer) doRelaxed(ctx context.Context, bytes int, run func(*tx) error) error {
+	return w.queue(ctx, &job{bytes: bytes, relaxed: true, run: run})
+}
+
+// queue hands a job to the goroutine and waits for its end.
+func (w *writer) queue(ctx context.Context, j *job) error {
+	j.done = make(chan error, 1)
 	select {
 	case w.jobs <- j:
 		return <-j.done
@@ -137,6 +152,10 @@ func (w *writer) commit(group []*job) {
 
 func (w *writer) transaction(group []*job) (results []error, err error) {
 	results = make([]error, len(group))
+	relaxed := !slices.ContainsFunc(group, func(j *job) bool { return !j.relaxed })
+	if err := w.relax(relaxed); err != nil {
+		return results, err
+	}
 	t := &tx{w: w}
 	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
 		return results, err
@@ -165,6 +184,23 @@ func (w *writer) transaction(group []*job) (results []error, err error) {
 	committed = err == nil
 	w.step("committed")
 	return results, err
+}
+
+// relax chooses whether the next commit is without an fsync of the WAL. SQLite syncs the WAL before
+// it copies the WAL into the database, and when it starts the WAL again, in both modes.
+func (w *writer) relax(relaxed bool) error {
+	if relaxed == w.relaxed {
+		return nil
+	}
+	mode := "FULL"
+	if relaxed {
+		mode = "NORMAL"
+	}
+	if _, err := w.conn.ExecContext(context.Background(), "PRAGMA synchronous = "+mode); err != nil {
+		return fmt.Errorf("set synchronous: %w", err)
+	}
+	w.relaxed = relaxed
+	return nil
 }
 
 // runJob runs one job inside a savepoint. refused is the job's own error. err means that the

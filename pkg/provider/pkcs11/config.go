@@ -27,5 +27,6 @@ type Config struct {
 	Sessions        int                        // signatures at the same time; default 4
 	MaxBatch        int                        // digests in one call; default 50
 	InFlight        int                        // calls at the same time; default 1, since sessions work in parallel
+	Free            bool                       // see signing.Credential.Free; default false
 	Log             logr.Logger
 }

@@ -61,6 +61,7 @@ func newCredential(cfg Config, kind uint, chain []*x509.Certificate) (*signing.C
 	}
 	return &signing.Credential{
 		Name: cfg.Name, Chain: chain, Algorithm: algorithm, Hash: cfg.Hash, MaxBatch: cfg.MaxBatch, InFlight: cfg.InFlight,
+		Free: cfg.Free,
 	}, nil
 }
 

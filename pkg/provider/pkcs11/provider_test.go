@@ -41,7 +41,7 @@ func lose(p *Provider) {
 func TestConformance(t *testing.T) {
 	for _, c := range []Config{
 		{KeyLabel: "rsa"},
-		{KeyLabel: "rsa", Hash: crypto.SHA384},
+		{KeyLabel: "rsa", Hash: crypto.SHA384, Free: true},
 		{KeyLabel: "rsa", Hash: crypto.SHA512, Sessions: 1},
 		{KeyLabel: "rsa", Algorithm: signing.RSAPSS},
 		{KeyLabel: "rsa", Algorithm: signing.RSAPSS, Hash: crypto.SHA512},
@@ -49,7 +49,9 @@ func TestConformance(t *testing.T) {
 		{KeyID: []byte{0xa2}, Hash: crypto.SHA384},
 	} {
 		t.Run(fmt.Sprintf("%s%x %s %d", c.KeyLabel, c.KeyID, c.Algorithm, c.Hash), func(t *testing.T) {
-			providertest.Run(t, providertest.Harness{Open: func(t *testing.T) signing.Provider { return open(t, c) }})
+			providertest.Run(t, providertest.Harness{
+				Free: c.Free, Open: func(t *testing.T) signing.Provider { return open(t, c) },
+			})
 		})
 	}
 }

@@ -25,7 +25,10 @@ type Settings struct {
 	// certificates in the token.
 	CertificateFile string `yaml:"certificateFile"`
 	// Sessions is the number of signatures that are made at the same time. 0 means 4.
-	Sessions             int `yaml:"sessions"`
+	Sessions int `yaml:"sessions"`
+	// FreeSignatures says that signatures of this token cost nothing and are not counted by anybody,
+	// so a digest may be signed a second time after a crash. It makes signing faster.
+	FreeSignatures       bool `yaml:"freeSignatures"`
 	keysettings.Settings `yaml:",inline"`
 }
 
@@ -66,5 +69,6 @@ func (s Settings) Config(name, pin string) Config {
 		Sessions:        s.Sessions,
 		MaxBatch:        s.MaxBatch,
 		InFlight:        s.InFlight,
+		Free:            s.FreeSignatures,
 	}
 }

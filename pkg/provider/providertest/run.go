@@ -14,6 +14,8 @@ type Harness struct {
 	// Spent returns how many signatures the key has made so far. If it is nil, the suite skips the
 	// checks that need this number.
 	Spent func() int
+	// Free is what Credential.Free must be. Only a provider whose key is on the premises may set it.
+	Free bool
 }
 
 // check is one rule of the contract. Its function returns an error when the provider breaks the
@@ -39,6 +41,12 @@ var checks = []check{
 
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
+	t.Run("free", func(t *testing.T) {
+		c, err := h.Open(t).Credential(t.Context())
+		if err != nil || c.Free != h.Free {
+			t.Errorf("Credential = %+v, %v, want Free = %v", c, err, h.Free)
+		}
+	})
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
 			if err := c.run(t.Context(), h.Open(t), h.Spent); err != nil {

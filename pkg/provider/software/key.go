@@ -78,7 +78,9 @@ func (p *Provider) newIdentity(key crypto.Signer, chain []*x509.Certificate, o O
 	if use := chain[0].KeyUsage; use != 0 && use&forSigning == 0 {
 		return nil, fmt.Errorf("the certificate's key usage has neither digitalSignature nor nonRepudiation")
 	}
-	c := &signing.Credential{Name: p.name, Chain: chain, Hash: o.Hash, MaxBatch: p.maxBatch, InFlight: p.inFlight}
+	c := &signing.Credential{
+		Name: p.name, Chain: chain, Hash: o.Hash, MaxBatch: p.maxBatch, InFlight: p.inFlight, Free: true,
+	}
 	if c.Algorithm, err = algorithmFor(key.Public(), o.Algorithm); err != nil {
 		return nil, err
 	}

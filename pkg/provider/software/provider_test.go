@@ -39,7 +39,7 @@ func TestConformance(t *testing.T) {
 		}
 		dir := dirs[s.key]
 		t.Run(fmt.Sprintf("%s %s %d", s.key, s.algorithm, s.hash), func(t *testing.T) {
-			providertest.Run(t, providertest.Harness{Open: func(t *testing.T) signing.Provider {
+			providertest.Run(t, providertest.Harness{Free: true, Open: func(t *testing.T) signing.Provider {
 				p, err := OpenEmbedded(dir, logr.Discard(), EmbeddedOptions{Options{Algorithm: s.algorithm, Hash: s.hash}, s.key})
 				if err != nil {
 					t.Fatal(err)
@@ -52,7 +52,7 @@ func TestConformance(t *testing.T) {
 
 func TestConformancePKCS12(t *testing.T) {
 	path := pkcs12File(t, testRSA(2048), nil)
-	providertest.Run(t, providertest.Harness{Open: func(t *testing.T) signing.Provider {
+	providertest.Run(t, providertest.Harness{Free: true, Open: func(t *testing.T) signing.Provider {
 		p, err := OpenPKCS12(path, password, Options{MaxBatch: 3, Parallel: 1})
 		if err != nil {
 			t.Fatal(err)

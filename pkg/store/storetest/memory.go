@@ -22,7 +22,9 @@ type Memory struct {
 
 // NewMemory returns an empty store of the instance with ordinal 0.
 func NewMemory() *Memory {
-	state := &memoryState{sequence: 1000, records: make(map[signing.ID]*record)}
+	state := &memoryState{
+		sequence: 1000, records: make(map[signing.ID]*record), early: make(map[signing.ID]*record),
+	}
 	return &Memory{state, memoryRecords{state}, memoryJournal{state}, memorySpool{state}}
 }
 
@@ -36,6 +38,7 @@ type memoryState struct {
 	records  map[signing.ID]*record
 	calls    []*call
 	counters signing.Counters
+	early    map[signing.ID]*record // operations whose documents are being signed before they are stored
 	fault    func(method string) Fault
 }
 
@@ -78,9 +81,9 @@ const (
 var ErrInjected = errors.New("injected failure")
 
 // Inject lets f decide before each write whether and how it fails. f gets the name of the method
-// (Create, SavePrepared, BeginCall, NoteCall, EndCall, AbandonCall, FinishDocuments, SetStatus,
-// Remove, NewUpload, Add). It is called under the store's lock, so it must not call the store. Nil
-// ends all faults.
+// (Create, SavePrepared, BeginCall, NoteCall, EndCall, AbandonCall, RecordFreeCalls,
+// FinishDocuments, SetStatus, Remove, NewUpload, Add). It is called under the store's lock, so it
+// must not call the store. Nil ends all faults.
 func (m *memoryState) Inject(f func(method string) Fault) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -151,12 +154,13 @@ func (m *memoryState) inState(refs []signing.Ref, states ...signing.DocumentStat
 
 // Create implements signing.Records.
 func (m memoryRecords) Create(
-	_ context.Context, up signing.Upload, n signing.NewOperation,
+	ctx context.Context, up signing.Upload, n signing.NewOperation,
 ) (op signing.Operation, err error) {
 	u, ok := up.(*upload)
 	if !ok || len(n.Contents) != len(n.Request.Documents) || len(n.Contents) == 0 {
 		return op, errors.New("upload and request do not match")
 	}
+	made, signed := m.signEarly(ctx, u, n)
 	err = m.write("Create", func() error {
 		if u.ended {
 			return errors.New("upload has ended")
@@ -172,7 +176,12 @@ func (m memoryRecords) Create(
 				return signing.Errorf(signing.KindKeyReused, "Idempotency-Key was used before")
 			}
 		}
-		op = m.add(u, n)
+		m.records[made.op.ID], u.ended = made, true
+		for _, r := range signed {
+			m.finish(m.document(r.Ref), r)
+			made.op.Status, made.op.Ended = signing.StatusExecuted, stamp(n.Created)
+		}
+		op = made.op
 		return nil
 	})
 	if err != nil {
@@ -181,7 +190,28 @@ func (m memoryRecords) Create(
 	return op, nil
 }
 
-func (m memoryRecords) add(u *upload, n signing.NewOperation) signing.Operation {
+// signEarly makes the record of an operation and calls SignEarly. It stores neither.
+func (m memoryRecords) signEarly(
+	ctx context.Context, u *upload, n signing.NewOperation,
+) (made *record, signed []signing.DocumentResult) {
+	m.mu.Lock()
+	made = m.newRecord(u, n)
+	m.early[made.op.ID] = made
+	m.mu.Unlock()
+	if n.SignEarly != nil {
+		docs := make([]signing.Document, len(made.docs))
+		for i, d := range made.docs {
+			docs[i] = d.Document
+		}
+		signed = n.SignEarly(ctx, made.op, docs)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.early, made.op.ID)
+	return made, signed
+}
+
+func (m memoryRecords) newRecord(u *upload, n signing.NewOperation) *record {
 	id := signing.NewID(m.sequence, 0)
 	m.sequence += 1 + int64(len(n.Contents))
 	created := stamp(n.Created)
@@ -212,9 +242,7 @@ func (m memoryRecords) add(u *upload, n signing.NewOperation) signing.Operation 
 			Received:        created,
 		}})
 	}
-	m.records[id] = r
-	u.ended = true
-	return r.op
+	return r
 }
 
 // stamp is a time as a store returns it: in UTC, without a monotonic clock.

@@ -200,7 +200,7 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-func (m memoryJournal) finish(d *document, r signing.DocumentResult) {
+func (m *memoryState) finish(d *document, r signing.DocumentResult) {
 	d.prepared, d.value = signing.Prepared{}, nil
 	if r.Failure != nil {
 		failure := *r.Failure
@@ -233,4 +233,15 @@ func (m memoryJournal) Counters(context.Context) (signing.Counters, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.counters, nil
+}
+
+// RecordFreeCalls implements signing.Journal.
+func (m memoryJournal) RecordFreeCalls(_ context.Context, calls []signing.FreeCall) error {
+	return m.write("RecordFreeCalls", func() error {
+		for _, c := range calls {
+			m.counters.Sent += int64(len(c.Documents))
+			m.counters.Returned += int64(len(c.Documents))
+		}
+		return nil
+	})
 }

@@ -75,7 +75,11 @@ func (file) Close() error { return nil }
 func (m memorySpool) OpenFile(_ context.Context, id signing.ID, c signing.Content) (signing.File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if r := m.records[id]; r != nil {
+	r := m.records[id]
+	if r == nil {
+		r = m.early[id]
+	}
+	if r != nil {
 		if data, ok := r.files[c.File]; ok {
 			return file{bytes.NewReader(data)}, nil
 		}

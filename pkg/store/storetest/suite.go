@@ -30,7 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) signing.Store, o Options) {
 		tests []test
 	}{
 		{"spool", spoolTests}, {"records", recordTests}, {"journal", journalTests}, {"calls", callTests},
-		{"shapes", shapeTests},
+		{"shapes", shapeTests}, {"early", earlyTests},
 		{"concurrency", concurrencyTests},
 		{"durability", durabilityTests},
 	} {
