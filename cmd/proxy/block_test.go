@@ -45,8 +45,8 @@ import (
 //	.path saves FILE    write FILE, which it is base64 of
 //	.path signatures N  it is base64 of an XML document or a CMS file with N signatures
 //
-// and on the raw body: "body ~ regexp", "body lacks text", "body -> FILE", "zip NAME signs
-// FILE", "zip count N". "no Header" checks that a header is absent.
+// and on the raw body: "body ~ regexp", "body lacks text", "body -> FILE", "body signs FILE",
+// "zip NAME signs FILE", "zip count N". "no Header" checks that a header is absent.
 type block struct {
 	title, method, path string
 	headers             []header
@@ -230,6 +230,8 @@ func (a *answer) assertBody(ts *testscript.TestScript, want string) error {
 		return nil
 	case "->":
 		return os.WriteFile(ts.MkAbs(arg), a.body, 0o600)
+	case "signs":
+		return signs(ts, arg, a.body)
 	}
 	return errors.New("cannot be understood")
 }

@@ -31,6 +31,7 @@ func TestAnyInstanceAnswers(t *testing.T) {
 			"operation/sign/detail/withExternalReference/" + ref:                `"signedContent":"JVBERi`,
 			"operation/sign/detail/" + ids[i] + "/contentInResponse/False":      `"SIGNED"`,
 			"operation/sign/detail/" + ids[i] + "/documents":                    "PK",
+			"operation/sign/detail/" + ids[i] + "/documents/0":                  "%PDF-",
 			"operation/id/withDocumentExternalReference/doc%20ref%2F" + ref[6:]: ids[i],
 		}
 	}
@@ -43,6 +44,8 @@ func TestAnyInstanceAnswers(t *testing.T) {
 		}
 	}
 	t.Run("random", func(t *testing.T) { f.random(t, ids[:]) })
+	f.call(t, 0, http.MethodGet, "operation/sign/detail/"+ids[1]+"/documents/0", "", "Range", "bytes=1-3").
+		want(t, "a part of another's document", http.StatusPartialContent, "PDF")
 	f.call(t, 0, http.MethodGet, "operation/status/withExternalReference/invented", "").
 		want(t, "an invented reference", http.StatusNotFound)
 	f.call(t, 0, http.MethodGet, "operation/status/5122", "").want(t, "an unused id, ordinal 2", http.StatusNotFound)

@@ -19,11 +19,15 @@ import (
 var (
 	requestHeaders = []string{
 		"Accept", "Content-Type", "Content-Encoding", "Idempotency-Key", "User-Agent", "Traceparent", "Tracestate",
+		"Range", "If-Range", "If-Match", "If-None-Match",
 	}
 	responseHeaders = []string{
 		"Content-Type",
 		"Content-Length",
 		"Content-Disposition",
+		"Content-Range",
+		"Accept-Ranges",
+		"ETag",
 		"Cache-Control",
 		"Retry-After",
 		"WWW-Authenticate",

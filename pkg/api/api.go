@@ -24,6 +24,7 @@ type API struct {
 	downloads *limits.Places // for answers with documents
 	keys      *keys
 	hints     *hints
+	sent      *sentDocuments
 	polls     *limits.Shares // status calls that wait
 	waiting   *limits.Shares // sync requests
 	text      *limits.Shares // bytes of the requests that are being read
@@ -52,6 +53,7 @@ func New(c Config) (*API, error) {
 		text:    limits.NewShares(c.MaxTextBytes),
 	}
 	a.hints = newHints(c.KeyHomes)
+	a.sent = new(sentDocuments)
 	a.authenticator = newAuthenticator(&a.cfg, a.tokens)
 	var err error
 	if a.page, err = newPage(c); err != nil {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -14,14 +15,15 @@ import (
 const (
 	paramID   = "{operationId}"       // one segment
 	paramFlag = "{includeContent}"    // one segment
+	paramDoc  = "{documentIndex}"     // one segment
 	paramFile = "{file}"              // one segment
 	paramRef  = "{externalReference}" // the rest of the path, with its slashes
 )
 
 // pathValues are the parameters of a path, still percent-encoded.
 type pathValues struct {
-	id, flag, file string
-	ref            string // without slashes at its start and unescaped ones at its end
+	id, flag, index, file string
+	ref                   string // without slashes at its start and unescaped ones at its end
 }
 
 // keyParam is the name of httprouter's parameter for one segment. restParam is the name of its
@@ -80,6 +82,10 @@ func (rt *route) match(params httprouter.Params, escaped string) (v pathValues, 
 		v.flag, ok = strings.CutPrefix(rest, word)
 		return v, ok && !strings.Contains(v.flag, "/")
 	}
+	if word, isIndex := strings.CutSuffix(second, paramDoc); isIndex {
+		v.index, ok = strings.CutPrefix(rest, word)
+		return v, ok && !strings.Contains(v.index, "/")
+	}
 	return v, rest == second
 }
 
@@ -117,6 +123,15 @@ func (v pathValues) operationID() (signing.ID, error) {
 		}
 	}
 	return signing.ID(id), nil
+}
+
+// documentIndex returns the index of a document of a path, or KindInvalid.
+func (v pathValues) documentIndex() (int, error) {
+	index, err := strconv.ParseUint(v.index, 10, 31)
+	if err != nil {
+		return 0, signing.Errorf(signing.KindInvalid, "documentIndex must be a number from 0")
+	}
+	return int(index), nil
 }
 
 // parseFlag reads includeContent. Clients send True, true and TRUE.

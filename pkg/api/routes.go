@@ -63,6 +63,11 @@ func (a *API) routes() []route {
 		{method: http.MethodGet, pattern: under("operation/sign/detail/" + paramID + "/documents"), handle: zipByID},
 		{
 			method:  http.MethodGet,
+			pattern: under("operation/sign/detail/" + paramID + "/documents/" + paramDoc),
+			handle:  documentByIndex,
+		},
+		{
+			method:  http.MethodGet,
 			pattern: under("operation/id/withDocumentExternalReference/" + paramRef),
 			handle:  idByDocumentReference,
 		},
