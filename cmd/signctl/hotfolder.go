@@ -39,6 +39,9 @@ The exit code is 0 if check finds no fault, and if retry and release have put ba
 type hotFolders struct {
 	clients []hotFolderClient
 	faults  []string // what is wrong with the configuration
+
+	work       string
+	configured []string // folders of all client services, also of those that are not selected
 }
 
 type hotFolderClient struct {
@@ -129,8 +132,13 @@ func (f *hotFolderFlags) open() (hotFolders, error) {
 		return hotFolders{}, fmt.Errorf("%s has no client service %q", file, f.client)
 	}
 	faults := hotfolder.Faults(services)
-	var list hotFolders
+	list := hotFolders{work: f.work}
 	for c := range services.All() {
+		for _, folder := range []string{c.InputFolder, c.OutputFolder, c.BackupFolder} {
+			if folder != "" && !isURL(folder) {
+				list.configured = append(list.configured, folder)
+			}
+		}
 		if f.client != "" && c.ID != f.client || c.InputFolder+c.OutputFolder+c.BackupFolder == "" {
 			continue
 		}

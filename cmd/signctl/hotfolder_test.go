@@ -201,6 +201,26 @@ func TestHotFolderList(t *testing.T) {
 	}
 }
 
+// TestHotFolderListAbandoned checks that a folder with claims is listed that no client service has
+// any more.
+func TestHotFolderListAbandoned(t *testing.T) {
+	w := newHotWork(t)
+	w.put(t, "in/claimed.pdf", "%PDF-1.7\n%%EOF")
+	claim(t, w.storage(t, 3), hotfolder.Run{Owner: 3, ID: testRun})
+	w.put(t, "in2/waiting.pdf", "%PDF-1.7\n%%EOF")
+	w.put(t, "client-services-config.json", `{"PRT.1": {"secret": "hush-hush",
+		"inputFolder": "/in2", "backupFolder": "/backup", "outputFolder": "/out"}}`)
+	r := w.signctl(t, "list")
+	if r.code != exitOK || !strings.Contains(r.out, "abandoned") || !strings.Contains(r.out, "/in ") ||
+		!strings.Contains(r.out, "1 runs, on which nobody works") {
+		t.Errorf("list = %d, %s%s", r.code, r.out, r.err)
+	}
+	w.configure(t, "/out")
+	if r = w.signctl(t, "list"); strings.Contains(r.out, "abandoned") {
+		t.Errorf("list = %s", r.out)
+	}
+}
+
 // TestHotFolderRetry checks that documents that failed go back with their sidecars, and that signed
 // documents stay, also one whose name looks like that of a reason.
 func TestHotFolderRetry(t *testing.T) {

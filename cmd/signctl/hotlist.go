@@ -18,7 +18,7 @@ import (
 // hotFolderRow is a line of hotfolder list.
 type hotFolderRow struct {
 	Client     string `json:"clientService"`
-	State      string `json:"state"` // waiting, incomplete, irregular, claimed or failed
+	State      string `json:"state"` // waiting, incomplete, irregular, claimed, failed or abandoned
 	Name       string `json:"name,omitempty"`
 	Instance   *int   `json:"instance,omitempty"`
 	Files      int    `json:"files"`
@@ -40,6 +40,11 @@ func listHotFolders(ctx context.Context, h hotFolders, f hotFolderFlags, s strea
 			result = errReported
 		}
 	}
+	abandoned, err := h.abandoned(ctx, f.client)
+	if rows = append(rows, abandoned...); err != nil {
+		fmt.Fprintln(s.err, "FAULT", printable(err.Error()))
+		result = errReported
+	}
 	if f.form == "json" {
 		return errors.Join(json.NewEncoder(s.out).Encode(rows), result)
 	}
@@ -54,6 +59,21 @@ func listHotFolders(ctx context.Context, h hotFolders, f hotFolderFlags, s strea
 			instance, r.Files, time.Duration(r.AgeSeconds)*time.Second, printable(r.Detail))
 	}
 	return errors.Join(w.Flush(), result)
+}
+
+// abandoned lists the folders with runs that no client service has any more. client selects those
+// of one client service; empty = all.
+func (h hotFolders) abandoned(ctx context.Context, client string) (rows []hotFolderRow, err error) {
+	list, err := directory.FindAbandoned(ctx, h.work, h.configured)
+	for _, a := range list {
+		if client == "" || client == a.ClientService {
+			rows = append(rows, hotFolderRow{
+				Client: a.ClientService, State: "abandoned", Name: a.Folder,
+				Detail: fmt.Sprintf("%d runs, on which nobody works until it is an input folder again", a.Runs),
+			})
+		}
+	}
+	return rows, err
 }
 
 // hotFolderLister collects the rows of one client service.

@@ -39,6 +39,7 @@ type harness struct {
 	client   clientservice.ClientService
 	cfg      hotfolder.Config
 	wrap     func(hotfolder.Storage) hotfolder.Storage // nil = as it is
+	log      logr.Logger                               // the zero value discards
 	registry *prometheus.Registry
 	engine   *hotfolder.Engine
 	services atomic.Pointer[clientservice.Services] // in force
@@ -75,7 +76,7 @@ func (h *harness) start() {
 	h.Helper()
 	cfg := h.cfg
 	h.registry = prometheus.NewRegistry()
-	cfg.Service, cfg.Log, cfg.Registerer = h.service, logr.Discard(), h.registry
+	cfg.Service, cfg.Log, cfg.Registerer = h.service, h.log, h.registry
 	services, err := clientservice.NewServices(h.client)
 	if err != nil {
 		h.Fatal(err)
@@ -83,7 +84,7 @@ func (h *harness) start() {
 	h.services.Store(services)
 	cfg.Clients = h.services.Load
 	cfg.Open = func(c *clientservice.ClientService) (hotfolder.Storage, error) {
-		s, err := directory.Open(directory.Config{Work: h.work, Input: c.InputFolder, Output: c.OutputFolder,
+		s, err := directory.Open(directory.Config{Work: h.work, Client: c.ID, Input: c.InputFolder, Output: c.OutputFolder,
 			Backup: c.BackupFolder, Ordinal: cfg.Ordinal, Poll: true, Log: logr.Discard()})
 		if err == nil && h.wrap != nil {
 			s = h.wrap(s)

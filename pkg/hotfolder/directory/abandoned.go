@@ -57,6 +57,9 @@ type search struct {
 func FindAbandoned(ctx context.Context, work string, configured []string) ([]hotfolder.Abandoned, error) {
 	s := &search{places: &places{cfg: Config{Work: work}}, left: searchEntries}
 	for _, folder := range configured {
+		if cleanFolder(folder) == "/" {
+			continue // no folder of a client service is the work folder itself
+		}
 		d, err := s.open(folder)
 		if err != nil {
 			continue // it does not exist, so it is not found either
