@@ -91,9 +91,17 @@
 {{/* Refuses an autoscaler that cannot work. */}}
 {{- define "signstash-proxy.checkAutoscaling" -}}
 {{- if .Values.autoscaling.enabled -}}
+{{- $scaling := .Values.autoscaling -}}
 {{- $resources := .Values.resources | default dict -}}
-{{- if not (or (dig "requests" "cpu" "" $resources) (dig "limits" "cpu" "" $resources)) -}}
-{{- fail "autoscaling needs resources.requests.cpu, because its target is a percentage of it" -}}
+{{- if and $scaling.targetCPUPercent (not (or (dig "requests" "cpu" "" $resources) (dig "limits" "cpu" "" $resources))) -}}
+{{- fail "autoscaling.targetCPUPercent needs resources.requests.cpu, because it is a percentage of it" -}}
+{{- end -}}
+{{- if $scaling.keda.enabled -}}
+{{- if and $scaling.targetQueuedDocuments (not $scaling.keda.serverAddress) }}{{ fail "autoscaling.targetQueuedDocuments needs autoscaling.keda.serverAddress, the URL of the Prometheus server" }}{{ end -}}
+{{- if $scaling.metrics }}{{ fail "autoscaling.metrics is for a HorizontalPodAutoscaler; set autoscaling.keda.triggers" }}{{ end -}}
+{{- else if $scaling.keda.triggers }}{{ fail "autoscaling.keda.triggers needs autoscaling.keda.enabled" }}{{ end -}}
+{{- if not (or $scaling.targetCPUPercent $scaling.targetQueuedDocuments $scaling.metrics $scaling.keda.triggers) -}}
+{{- fail "autoscaling needs a target: set autoscaling.targetCPUPercent or autoscaling.targetQueuedDocuments" -}}
 {{- end -}}
 {{- if lt (int .Values.autoscaling.maxReplicas) (int .Values.replicas) }}{{ fail "autoscaling.maxReplicas is less than replicas" }}{{ end -}}
 {{- end -}}

@@ -150,17 +150,6 @@ topologySpreadConstraints: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* GOMEMLIMIT is a soft limit: the garbage collector works harder before the kernel kills the process. It is nine tenths of the memory limit. The rest is for memory that the Go runtime does not count. Takes resources. */}}
-{{- define "signstash-proxy.memoryEnv" -}}
-{{- with dig "limits" "memory" "" (. | default dict) }}
-{{- if not (hasSuffix "m" (toString .)) }}
-{{- with include "signstash-proxy.quantity" . }}
-- {name: GOMEMLIMIT, value: {{ mulf (float64 .) 0.9 | floor | printf "%.0f" | quote }}}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- end }}
-
 {{/* The claim of an instance's volume. The API server does not allow to change it. */}}
 {{- define "signstash-proxy.claim" -}}
 metadata:

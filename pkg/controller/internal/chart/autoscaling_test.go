@@ -1,11 +1,14 @@
 package chart_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -69,5 +72,86 @@ func TestWayBack(t *testing.T) {
 	run(earlier, "upgrade", release, folder, "--values", "-")
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(set), set); err != nil || *set.Spec.Replicas != 5 {
 		t.Errorf("replicas are %v, %v, want the 5 that there were", *set.Spec.Replicas, err)
+	}
+}
+
+// TestScalingOnWork checks the targets of both kinds of autoscalers.
+func TestScalingOnWork(t *testing.T) {
+	all := objects(t, "{trial: {enabled: true}, autoscaling: {enabled: true, targetQueuedDocuments: 500, "+
+		"metrics: [{type: External, external: {metric: {name: '{{ .Release.Name }}-orders'}, "+
+		"target: {type: Value, value: '9'}}}]}}")
+	metrics := find[*autoscalingv2.HorizontalPodAutoscaler](t, all, release).Spec.Metrics
+	if len(metrics) != 3 || metrics[0].Resource == nil || *metrics[0].Resource.Target.AverageUtilization != 70 {
+		t.Fatalf("the metrics are %+v", metrics)
+	}
+	if pods := metrics[1].Pods; pods == nil || pods.Metric.Name != "signstash_queued_documents" ||
+		pods.Target.AverageValue.Value() != 500 {
+		t.Errorf("the queue's metric is %+v", pods)
+	}
+	if external := metrics[2].External; external == nil || external.Metric.Name != release+"-orders" {
+		t.Errorf("the metric of the values is %+v", external)
+	}
+	all = objects(t, "{trial: {enabled: true}, resources: {requests: {cpu: null}}, "+
+		"autoscaling: {enabled: true, targetCPUPercent: null, targetQueuedDocuments: 9}}")
+	metrics = find[*autoscalingv2.HorizontalPodAutoscaler](t, all, release).Spec.Metrics
+	if len(metrics) != 1 || metrics[0].Pods == nil {
+		t.Errorf("without a target for the CPU the metrics are %+v", metrics)
+	}
+}
+
+// TestKEDA checks the ScaledObject: its bounds, its triggers, and that it replaces the
+// HorizontalPodAutoscaler.
+func TestKEDA(t *testing.T) {
+	const values = "{trial: {enabled: true}, replicas: 2, autoscaling: {enabled: true, maxReplicas: 9, scaleDown: true, " +
+		"targetQueuedDocuments: 500, keda: {enabled: true, serverAddress: 'http://prometheus:9090', " +
+		"authenticationRef: {name: prometheus}, triggers: [{type: cron, metadata: {timezone: Europe/Lisbon}}]}}}"
+	var got struct {
+		Spec struct {
+			ScaleTargetRef                                    struct{ Kind, Name string }
+			MinReplicaCount, MaxReplicaCount, PollingInterval int32
+			Advanced                                          struct {
+				HorizontalPodAutoscalerConfig autoscalingv2.HorizontalPodAutoscalerSpec
+			}
+			Triggers []struct {
+				Type, MetricType  string
+				Metadata          map[string]string
+				AuthenticationRef struct{ Name string }
+			}
+		}
+	}
+	for _, object := range objects(t, values) {
+		switch o := object.(type) {
+		case *autoscalingv2.HorizontalPodAutoscaler:
+			t.Error("there are two autoscalers")
+		case *unstructured.Unstructured:
+			if o.GetKind() != "ScaledObject" {
+				continue
+			}
+			text, err := o.MarshalJSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(text, &got); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s := got.Spec
+	if s.ScaleTargetRef.Kind != "StatefulSet" || s.ScaleTargetRef.Name != release || s.MinReplicaCount != 2 ||
+		s.MaxReplicaCount != 9 || s.PollingInterval != 15 {
+		t.Errorf("the ScaledObject is %+v", s)
+	}
+	if down := s.Advanced.HorizontalPodAutoscalerConfig.Behavior; down == nil || len(down.ScaleDown.Policies) != 1 {
+		t.Errorf("the behaviour is %+v", down)
+	}
+	if len(s.Triggers) != 3 || s.Triggers[0].Metadata["value"] != "70" || s.Triggers[2].Type != "cron" {
+		t.Fatalf("the triggers are %+v", s.Triggers)
+	}
+	queue := s.Triggers[1]
+	const query = `sum(signstash_queued_documents{namespace="signing",pod=~"` + release + `-[0-9]+"})`
+	if queue.Type != "prometheus" || queue.MetricType != "AverageValue" || queue.Metadata["threshold"] != "500" ||
+		queue.Metadata["serverAddress"] != "http://prometheus:9090" || queue.Metadata["query"] != query ||
+		queue.AuthenticationRef.Name != "prometheus" {
+		t.Errorf("the trigger of the queue is %+v", queue)
 	}
 }

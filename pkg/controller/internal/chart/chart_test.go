@@ -221,7 +221,23 @@ func TestRefusals(t *testing.T) {
 		{"{trial: {enabled: true}, service: {externalTrafficPolicy: Local}}", "needs service.type NodePort or LoadBalancer"},
 		{
 			"{trial: {enabled: true}, autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}",
-			"autoscaling needs resources.requests.cpu",
+			"autoscaling.targetCPUPercent needs resources.requests.cpu",
+		},
+		{
+			"{trial: {enabled: true}, autoscaling: {enabled: true, targetCPUPercent: 0}}",
+			"autoscaling needs a target",
+		},
+		{
+			"{trial: {enabled: true}, autoscaling: {enabled: true, targetQueuedDocuments: 9, keda: {enabled: true}}}",
+			"needs autoscaling.keda.serverAddress",
+		},
+		{
+			"{trial: {enabled: true}, autoscaling: {enabled: true, metrics: [{type: Pods}], keda: {enabled: true}}}",
+			"set autoscaling.keda.triggers",
+		},
+		{
+			"{trial: {enabled: true}, autoscaling: {enabled: true, keda: {triggers: [{type: cron}]}}}",
+			"needs autoscaling.keda.enabled",
 		},
 		{"{trial: {enabled: true}, hotFolder: {enabled: true}}", "hotFolder.enabled needs a place for the folders"},
 		{"{trial: {enabled: true}, hotFolder: {existingClaim: hot}}", "hotFolder.existingClaim needs hotFolder.enabled"},
