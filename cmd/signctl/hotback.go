@@ -77,9 +77,9 @@ func releaseClaims(ctx context.Context, h hotFolders, text string, force bool, s
 	}
 	result := h.report(s)
 	for _, c := range h.clients {
-		v, err := directory.Look(c.cfg)
+		holders, err := c.owners(ctx)
 		if err == nil {
-			err = mayRelease(v, ordinal, force, c.id, s)
+			err = mayRelease(holders, ordinal, force, c.id, s)
 		}
 		if err == nil {
 			c.cfg.Ordinal = ordinal
@@ -96,11 +96,7 @@ func releaseClaims(ctx context.Context, h hotFolders, text string, force bool, s
 }
 
 // mayRelease returns an error if the instance is running, unless force is set.
-func mayRelease(v directory.View, ordinal int, force bool, client string, s streams) error {
-	owners, err := v.Owners()
-	if err != nil {
-		return err
-	}
+func mayRelease(owners []hotfolder.Owner, ordinal int, force bool, client string, s streams) error {
 	for _, o := range owners {
 		if o.Ordinal != ordinal || o.Silent >= renewedWithin {
 			continue
@@ -117,7 +113,7 @@ func mayRelease(v directory.View, ordinal int, force bool, client string, s stre
 
 // releaseAll gives back all claims of an instance on the folders of one client service.
 func releaseAll(ctx context.Context, c hotFolderClient, s streams) (result error) {
-	storage, err := directory.OpenAs(c.cfg)
+	storage, err := c.openAs()
 	if err != nil {
 		return err
 	}

@@ -12,13 +12,16 @@ import (
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/clientservice"
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder"
+	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/bucket"
 	"github.com/signstash-proxy/signstash-proxy/pkg/hotfolder/directory"
+	"github.com/signstash-proxy/signstash-proxy/pkg/outbound"
 )
 
 const hotFolderHelp = `signctl hotfolder check|list|retry|release
 
-Works on the folders of the hot folder, without network access. The proxy may run or be stopped. Run it as the user
-of the proxy. It does not work on object storage.
+Works on the folders of the hot folder. The proxy may run or be stopped. Run it as the user of the proxy. check and
+release also work on folders in object storage, with the flags --hot.folder.storage... of the proxy and the identity of
+the environment; list and retry do not.
 
   signctl hotfolder check             check rights, kind of file system, atomic rename, free room and clock
   signctl hotfolder list              print which files wait, are incomplete, are claimed by which instance, or failed
@@ -38,7 +41,8 @@ The exit code is 0 if check finds no fault, and if retry and release have put ba
 // hotFolders are the folders that a command works on, by client service.
 type hotFolders struct {
 	clients []hotFolderClient
-	faults  []string // what is wrong with the configuration
+	faults  []string       // what is wrong with the configuration
+	stores  *bucket.Stores // for the folders in object storage; nil = there are none
 
 	work       string
 	configured []string // folders of all client services, also of those that are not selected
@@ -47,6 +51,9 @@ type hotFolders struct {
 type hotFolderClient struct {
 	id  string
 	cfg directory.Config
+	// places are the folders in object storage; nil = they are local
+	places *bucket.Places
+	stores *bucket.Stores
 }
 
 // hotFolderFlags are the flags of all subcommands.
@@ -54,6 +61,9 @@ type hotFolderFlags struct {
 	work, clients, client, layout, ignore, form string
 	files, runs                                 int
 	force                                       bool
+
+	storage  bucket.Settings
+	outbound outbound.Settings
 }
 
 func (f *hotFolderFlags) declare(fs *flag.FlagSet, env func(string) string) {
@@ -74,6 +84,7 @@ func (f *hotFolderFlags) declare(fs *flag.FlagSet, env func(string) string) {
 	fs.IntVar(&f.files, "files", 100, "list: examine this `number` of files of each input folder, the oldest ones")
 	fs.IntVar(&f.runs, "runs", 100, "list: look for failures in this `number` of runs of each client service, the newest")
 	fs.StringVar(&f.form, "o", "table", "list: output `format`: table or json")
+	declareStorage(fs, env, &f.storage, &f.outbound)
 	fs.BoolVar(&f.force, "force", false, "release: release also if the instance still renews its claims")
 }
 
@@ -110,6 +121,9 @@ func runHotFolder(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
+	if command == "list" || command == "retry" {
+		folders = folders.onlyLocal(command)
+	}
 	switch command {
 	case "check":
 		return checkHotFolders(ctx, folders, s)
@@ -135,20 +149,22 @@ func (f *hotFolderFlags) open() (hotFolders, error) {
 	list := hotFolders{work: f.work}
 	for c := range services.All() {
 		for _, folder := range []string{c.InputFolder, c.OutputFolder, c.BackupFolder} {
-			if folder != "" && !isURL(folder) {
+			if folder != "" && !bucket.IsURL(folder) {
 				list.configured = append(list.configured, folder)
 			}
 		}
 		if f.client != "" && c.ID != f.client || c.InputFolder+c.OutputFolder+c.BackupFolder == "" {
 			continue
 		}
-		switch err := faults[c.ID]; {
+		inStore := slices.ContainsFunc([]string{c.InputFolder, c.OutputFolder, c.BackupFolder}, bucket.IsURL)
+		err := faults[c.ID]
+		if err == nil && inStore {
+			err = list.addBucket(c, f)
+		}
+		switch {
 		case err != nil:
 			list.faults = append(list.faults, c.ID+": "+err.Error())
-		case slices.ContainsFunc([]string{c.InputFolder, c.OutputFolder, c.BackupFolder}, isURL):
-			list.faults = append(list.faults,
-				c.ID+": its folders are in object storage, which this command does not reach")
-		default:
+		case !inStore:
 			list.clients = append(list.clients, hotFolderClient{id: c.ID, cfg: directory.Config{
 				Work: f.work, Input: c.InputFolder, Output: c.OutputFolder, Backup: c.BackupFolder,
 				Flat: f.layout == "flat",
@@ -160,8 +176,6 @@ func (f *hotFolderFlags) open() (hotFolders, error) {
 	}
 	return list, nil
 }
-
-func isURL(folder string) bool { return strings.Contains(folder, "://") }
 
 // report prints what is wrong with the configuration, and returns an error if something is.
 func (h hotFolders) report(s streams) error {
@@ -178,7 +192,7 @@ func (h hotFolders) report(s streams) error {
 func checkHotFolders(ctx context.Context, h hotFolders, s streams) error {
 	result := h.report(s)
 	for _, c := range h.clients {
-		findings, err := directory.Check(ctx, c.cfg)
+		findings, err := c.check(ctx)
 		if err != nil {
 			fmt.Fprintln(s.err, "FAULT", printable(c.id+": "+err.Error()))
 			result = errReported

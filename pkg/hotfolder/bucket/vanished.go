@@ -27,8 +27,8 @@ func (s *shared) gone(err error, since time.Time) error {
 // vanishedText is the reason of a document whose result may be lost. hotfolder.IsReason recognizes
 // it.
 const vanishedText = "storage: The signed file was ready, and then no instance ran for a day or longer. " +
-	"Meanwhile the store has removed the upload, or the file was shown and taken. If nobody has it, put the document " +
-	"back with signctl hotfolder retry.\n"
+	"Meanwhile the store has removed the upload, or the file was shown and taken. If nobody has it, copy the original " +
+	"from the backup folder to the input folder.\n"
 
 // giveUp replaces a file that vanished by a text with the reason, which is shown instead, and
 // writes the same text beside the backup of the document. The text is written once for all files

@@ -138,7 +138,7 @@ func wantOutcome(t *testing.T, f folders, run string, lost bool) {
 	if lost {
 		want = append(want, run+"/a.xml.txt")
 		text := backup[run+"/a.xml.txt"]
-		if output[run+"/a.xml.txt"] != text || !hotfolder.IsReason([]byte(text)) || !strings.Contains(text, "retry") {
+		if output[run+"/a.xml.txt"] != text || !hotfolder.IsReason([]byte(text)) || !strings.Contains(text, "copy the") {
 			t.Errorf("reasons = %q and %q", output[run+"/a.xml.txt"], text)
 		}
 	}
