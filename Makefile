@@ -42,10 +42,11 @@ demo: bin/proxy bin/signctl ## sign the sample PDF, XML and CMS documents over R
 	@$(RUN) ./hack/demo -bin bin -out $(OUT) $(if $(PROVIDER),-provider $(PROVIDER))
 
 .PHONY: run
-run: bin/proxy bin/signctl ## start the proxy on port 8080 with the embedded key; state in ./work
+run: bin/proxy bin/signctl ## start the proxy on 127.0.0.1:8080 with the embedded key; state in ./work (SERVER_ADDRESS=0.0.0.0: on all addresses)
 	@mkdir -p work
 	@$(RUN) ./hack/demo -prepare work
-	bin/proxy --work.folder=work --state.folder=work/state
+	SERVER_ADDRESS=$${SERVER_ADDRESS:-127.0.0.1} MANAGEMENT_SERVER_ADDRESS=$${MANAGEMENT_SERVER_ADDRESS:-127.0.0.1} \
+	  bin/proxy --work.folder=work --state.folder=work/state
 
 # ---------------------------------------------------------------------------------------------------------------------------
 # Tests
