@@ -158,7 +158,9 @@ func one(ctx context.Context, c *client.Client, proxy *instance.Instance, s scen
 	}
 	started, own := time.Now(), ownCPU()
 	var op *client.Operation
-	if s.async {
+	if s.raw {
+		op, err = raw{proxy.URL}.sign(ctx, reference, docs)
+	} else if s.async {
 		if _, err = c.SignAsync(ctx, request); err == nil {
 			op, err = c.Wait(ctx, reference)
 		}
