@@ -6,5 +6,5 @@
 //
 // TestCluster follows the life of a release. TestAvailability disturbs its instances while a client
 // sends Idempotency-Keys, and TestHotFolder while they sign the files of a shared folder and of a
-// bucket.
+// bucket. TestRelease builds a release, verifies it in a registry, and installs it from there.
 package e2e

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -38,6 +39,7 @@ const (
 // world is a cluster with the chart installed.
 type world struct {
 	t      *testing.T // the running step
+	chart  string     // folder or OCI reference; empty = the chart of this checkout
 	values map[string]string
 	door   *http.Client    // reaches every name in the cluster
 	admin  credential      // a client service that exists after the credentials step
@@ -139,7 +141,8 @@ func (w *world) helm(args ...string) {
 
 // tryHelm is helm that may fail.
 func (w *world) tryHelm(args ...string) error {
-	args = append([]string{"upgrade", "--install", release, chart, "-n", namespace, "--timeout", "4m"}, args...)
+	from := cmp.Or(w.chart, chart)
+	args = append([]string{"upgrade", "--install", release, from, "-n", namespace, "--timeout", "4m"}, args...)
 	for _, key := range slices.Sorted(maps.Keys(w.values)) {
 		args = append(args, "--set", key+"="+w.values[key])
 	}

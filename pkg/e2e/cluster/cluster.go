@@ -91,7 +91,10 @@ func (c Config) spec() *v1alpha4.Cluster {
 		first.ExtraPortMappings = append(first.ExtraPortMappings,
 			v1alpha4.PortMapping{ContainerPort: int32(port), HostPort: int32(port), ListenAddress: "127.0.0.1"})
 	}
-	spec := &v1alpha4.Cluster{Nodes: []v1alpha4.Node{first}, KubeadmConfigPatches: []string{kubeletPatch}}
+	spec := &v1alpha4.Cluster{
+		Nodes: []v1alpha4.Node{first}, KubeadmConfigPatches: []string{kubeletPatch},
+		ContainerdConfigPatches: []string{registryPatch},
+	}
 	for range c.Workers {
 		spec.Nodes = append(spec.Nodes, v1alpha4.Node{Role: v1alpha4.WorkerRole})
 	}
