@@ -27,11 +27,11 @@ const (
 	// longer, so that a client that must wait for the pod counts as refused.
 	keyPatience = 4 * time.Second
 	// quiet is how long the load runs without any disturbance, to compare with.
-	quiet = 20 * time.Second
+	quiet = 12 * time.Second
 	// around is how long the load runs before and after a disturbance.
 	around = 2 * time.Second
 	// outage is how long an instance is missing in the steps that choose the time.
-	outage = 15 * time.Second
+	outage = 10 * time.Second
 	// small is a short document, because the load measures no throughput.
 	small = "../../hack/samples/hybrid-xref.pdf"
 )
