@@ -18,6 +18,10 @@ const (
 	// durable. The credential was free at the last attempt, so it is in memory, unless the
 	// configuration has changed since.
 	earlyCredentialTimeout = 100 * time.Millisecond
+	// earlyTimeout bounds how long the documents are signed before the worker takes over. The request
+	// is not accepted before. A token that hangs would otherwise hold it back for ever. Large
+	// documents on a busy machine take some seconds.
+	earlyTimeout = 30 * time.Second
 )
 
 // earlySigner signs the documents of requests whose clients wait, while the store makes these
@@ -101,6 +105,8 @@ func (e *earlySigner) sign(ctx context.Context, op Operation, docs []Document) (
 
 func (e *earlySigner) signAll(ctx context.Context, op Operation, docs []Document) (signed []DocumentResult, err error) {
 	defer panicToError(&err)
+	ctx, cancelAll := context.WithTimeout(ctx, earlyTimeout)
+	defer cancelAll()
 	connection := &connection{cfg: e.cfg, clientService: op.ClientService}
 	opening, cancel := context.WithTimeout(ctx, earlyCredentialTimeout)
 	fault := connection.open(opening)

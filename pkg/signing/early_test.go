@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/signstash-proxy/signstash-proxy/pkg/signing"
 	"github.com/signstash-proxy/signstash-proxy/pkg/store/storetest"
@@ -113,6 +114,9 @@ func TestRemoteKeyNeverSignsEarly(t *testing.T) {
 	})
 }
 
+// slowToken makes calls take longer than documents are signed early.
+func slowToken(h *harness) { h.provider.latency = 45 * time.Second }
+
 // TestNotEarly checks the requests that are accepted before their documents are signed.
 func TestNotEarly(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -126,6 +130,7 @@ func TestNotEarly(t *testing.T) {
 		"many documents":        {contents: slices.Repeat([]string{"b"}, 65), want: strings.Repeat("s", 65)},
 		"document with a fault": {contents: []string{"b", "damaged"}, want: "sf"},
 		"panic":                 {contents: []string{"panic", "b"}, want: "fs"},
+		"slow token":            {change: slowToken, contents: []string{"b"}, want: "s"},
 		"record fails":          {contents: []string{"b"}, fault: "RecordFreeCalls", want: "s"},
 	} {
 		t.Run(name, func(t *testing.T) {
