@@ -71,8 +71,12 @@ func (d *dir) isFolder() error {
 }
 
 func (d *dir) stat(name string) (st unix.Stat_t, err error) {
-	err = again(func() error { return unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
-	return st, pathError("stat", name, err)
+	for { // without again, whose closure would allocate st for each file of a list
+		err = unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		if !errors.Is(err, unix.EINTR) {
+			return st, pathError("stat", name, err)
+		}
+	}
 }
 
 func (d *dir) exists(name string) bool {
