@@ -132,7 +132,7 @@ func (w *window) hinted(e Entry, now time.Time) {
 		list, name = w.sidecars, base
 	} else if base, ok := strings.CutSuffix(e.Name, w.cfg.DoneSuffix); ok && base != "" && w.cfg.DoneSuffix != "" {
 		list, name = w.markers, base
-	} else if w.ignored(e.Name) {
+	} else if w.ignored.match(e.Name) {
 		return
 	}
 	if e.Irregular == "" && (list[name] != nil || len(list) < w.cfg.Window) {

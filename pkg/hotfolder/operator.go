@@ -15,10 +15,11 @@ func IsSidecar(name string) bool {
 	return strings.HasSuffix(name, sidecarSuffix) && name != sidecarSuffix
 }
 
-// Ignored reports whether files with that name are never signed. patterns are those of
+// Ignored reports whether files with that name are never signed. list are the patterns of
 // Config.Ignored.
-func Ignored(name string, patterns []string) bool {
-	return (&window{cfg: &Config{Ignored: patterns}}).ignored(name)
+func Ignored(name string, list []string) bool {
+	p := newPatterns(list)
+	return p.match(name)
 }
 
 // HasEnd reports whether a file has the end that its content requires: the end of file marker of a

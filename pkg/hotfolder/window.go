@@ -2,7 +2,6 @@ package hotfolder
 
 import (
 	"cmp"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +24,7 @@ type candidate struct {
 // folder. It is not safe for concurrent use.
 type window struct {
 	cfg      *Config
+	ignored  patterns // of names that are never signed
 	files    map[string]*candidate
 	sidecars map[string]*candidate // by the name of their file
 	markers  map[string]*candidate // by the name of their file
@@ -45,7 +45,7 @@ type counts struct {
 func newWindow(cfg *Config) *window {
 	return &window{
 		cfg: cfg, files: make(map[string]*candidate), sidecars: make(map[string]*candidate),
-		markers: make(map[string]*candidate),
+		markers: make(map[string]*candidate), ignored: newPatterns(cfg.Ignored),
 	}
 }
 
@@ -77,7 +77,7 @@ func (s *scan) add(e Entry) {
 			return
 		}
 	}
-	if s.ignored(e.Name) {
+	if s.ignored.match(e.Name) {
 		return
 	}
 	switch e.Irregular {
@@ -159,16 +159,6 @@ func (w *window) longestWait(now time.Time) (longest time.Duration) {
 		longest = max(longest, now.Sub(c.first))
 	}
 	return longest
-}
-
-// ignored reports whether no file with that name is signed.
-func (w *window) ignored(name string) bool {
-	for _, pattern := range w.cfg.Ignored {
-		if ok, _ := path.Match(pattern, name); ok {
-			return true
-		}
-	}
-	return false
 }
 
 // due returns when a file may be claimed.
