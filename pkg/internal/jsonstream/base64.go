@@ -80,10 +80,9 @@ func (b *Base64) decode(p []byte) (int, error) {
 	}
 	// The last quantum is decoded below, because it may be padded.
 	if k := min((len(chunk)-1)/4, len(p)/3); k > 0 && b.n == 0 && b.pads == 0 {
-		n, err := base64.StdEncoding.Decode(p[:3*k], chunk[:4*k])
-		if err == nil && n == 3*k {
+		if decodeBase64(p[:3*k], chunk[:4*k]) {
 			b.l.advance(4 * k)
-			return n, nil
+			return 3 * k, nil
 		}
 	}
 	for _, c := range chunk {

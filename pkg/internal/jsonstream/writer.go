@@ -169,7 +169,7 @@ func (w *Writer) Base64(r io.Reader) (n int64, err error) {
 		var m int
 		m, err = fill(r, b.plain[:])
 		n += int64(m)
-		base64.StdEncoding.Encode(b.encoded[:], b.plain[:m])
+		encodeBase64(b.encoded[:], b.plain[:m])
 		if _, werr := w.w.Write(b.encoded[:base64.StdEncoding.EncodedLen(m)]); werr != nil {
 			w.err = werr
 		}
