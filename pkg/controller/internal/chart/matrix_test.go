@@ -260,10 +260,10 @@ func installMonitoring(t *testing.T) {
 	}
 }
 
-// elsewhere are prefixes of values that the tests of routes and of the admission policy set.
+// elsewhere are prefixes of values that the tests of routes, policies and inspections set.
 var elsewhere = []string{
 	"endpoint.routeAnnotations", "endpoint.gateway.", "endpoint.ingress.", "endpoint.formerModes",
-	"httpRoute.", "ingress.", "admissionPolicy.",
+	"httpRoute.", "ingress.", "admissionPolicy.", "inspection.",
 }
 
 // TestEveryValue checks that the matrix sets every value of the chart to something that is not its
