@@ -5,6 +5,7 @@
 {{- include "signstash-proxy.checkProvider" . -}}
 {{- include "signstash-proxy.checkEndpoint" . -}}
 {{- include "signstash-proxy.checkService" . -}}
+{{- include "signstash-proxy.checkFront" . -}}
 {{- include "signstash-proxy.checkPods" . -}}
 {{- include "signstash-proxy.checkAutoscaling" . -}}
 {{- include "signstash-proxy.checkHotFolder" . -}}
@@ -43,12 +44,14 @@
 {{- $count := include "signstash-proxy.maxReplicas" . | int -}}
 {{- with .Values.endpoint -}}
 {{- $port := include "signstash-proxy.text" .portTemplate -}}
-{{- if and (eq .mode "HostTemplate") (not (and .hostTemplate $port)) -}}
-{{- fail "endpoint.mode HostTemplate needs endpoint.hostTemplate and endpoint.portTemplate" -}}
+{{- $templated := has .mode (list "HostTemplate" "Gateway" "Ingress") -}}
+{{- if and $templated (not (and .hostTemplate $port)) -}}
+{{- fail (printf "endpoint.mode %s needs endpoint.hostTemplate and endpoint.portTemplate" .mode) -}}
 {{- end -}}
-{{- if and (ne .mode "HostTemplate") (or .hostTemplate $port) -}}
-{{- fail "endpoint.hostTemplate and endpoint.portTemplate need endpoint.mode HostTemplate" -}}
+{{- if and (not $templated) (or .hostTemplate $port) -}}
+{{- fail "endpoint.hostTemplate and endpoint.portTemplate need endpoint.mode HostTemplate, Gateway or Ingress" -}}
 {{- end -}}
+{{- include "signstash-proxy.checkRoutes" . -}}
 {{- if $port -}}
 {{- $last := add (trimSuffix "+{ordinal}" $port | int) (ternary (sub $count 1) 0 (hasSuffix "+{ordinal}" $port)) -}}
 {{- if gt $last 65535 }}{{ fail (printf "endpoint.portTemplate gives port %d for the last instance, which is larger than 65535" $last) }}{{ end -}}
@@ -63,6 +66,24 @@
 {{- if and (ge $front (int .nodePortBase)) (le $front (int $last)) }}{{ fail (printf "service.nodePort %d is the node port of an instance: endpoint.nodePortBase takes %d to %d" $front (int .nodePortBase) $last) }}{{ end -}}
 {{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* Refuses values of the routes of instances that do not belong to the mode. Takes endpoint. */}}
+{{- define "signstash-proxy.checkRoutes" -}}
+{{- $routed := has .mode (list "Gateway" "Ingress") -}}
+{{- if and $routed (not (or (contains "{ordinal}" .hostTemplate) (contains "{pod}" .hostTemplate))) -}}
+{{- fail (printf "endpoint.hostTemplate: endpoint.mode %s needs a host for each instance, so it must contain {ordinal} or {pod}" .mode) -}}
+{{- end -}}
+{{- if and .routeAnnotations (not $routed) }}{{ fail "endpoint.routeAnnotations need endpoint.mode Gateway or Ingress" }}{{ end -}}
+{{- if and (eq .mode "Gateway") (not .gateway.parentRefs) }}{{ fail "endpoint.mode Gateway needs endpoint.gateway.parentRefs: the Gateway that the routes attach to" }}{{ end -}}
+{{- if and (ne .mode "Gateway") (or .gateway.parentRefs .gateway.routeKind) }}{{ fail "endpoint.gateway needs endpoint.mode Gateway" }}{{ end -}}
+{{- if and (ne .mode "Ingress") (or .ingress.className .ingress.tlsSecretTemplate) }}{{ fail "endpoint.ingress needs endpoint.mode Ingress" }}{{ end -}}
+{{- end }}
+
+{{/* Refuses a front route without what it needs. */}}
+{{- define "signstash-proxy.checkFront" -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}{{ fail "httpRoute.enabled needs httpRoute.parentRefs: the Gateway that the HTTPRoute attaches to" }}{{ end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}{{ fail "ingress.enabled needs ingress.hosts" }}{{ end -}}
 {{- end }}
 
 {{/* Refuses values of service that do not belong to its type. */}}

@@ -10,7 +10,7 @@
 - --lease={{ $name }}-controller
 - --endpoint-mode={{ .Values.endpoint.mode }}
 {{- with .Values.endpoint }}
-{{- if eq .mode "HostTemplate" }}
+{{- if has .mode (list "HostTemplate" "Gateway" "Ingress") }}
 - {{ printf "--host-template=%s" .hostTemplate | quote }}
 - {{ printf "--port-template=%s" (include "signstash-proxy.text" .portTemplate) | quote }}
 {{- end }}
@@ -19,6 +19,21 @@
 {{- end }}
 {{- with .serviceAnnotations }}
 - {{ printf "--service-annotations=%s" (include "signstash-proxy.texts" . | fromYaml | toJson) | quote }}
+{{- end }}
+{{- with .routeAnnotations }}
+- {{ printf "--route-annotations=%s" (include "signstash-proxy.texts" . | fromYaml | toJson) | quote }}
+{{- end }}
+{{- if eq .mode "Gateway" }}
+- --route-kind={{ include "signstash-proxy.routeKind" $ }}
+- {{ printf "--gateway-parents=%s" (toJson .gateway.parentRefs) | quote }}
+{{- end }}
+{{- if eq .mode "Ingress" }}
+- {{ printf "--ingress-class=%s" .ingress.className | quote }}
+- {{ printf "--ingress-tls-secret=%s" .ingress.tlsSecretTemplate | quote }}
+- --ingress-wait={{ .ingress.waitForAddress }}
+{{- end }}
+{{- with .formerModes }}
+- --former-modes={{ join "," . }}
 {{- end }}
 {{- with .loadBalancerClass }}
 - --load-balancer-class={{ . }}

@@ -52,6 +52,13 @@ port-template: set endpoint.portTemplate
 node-port-base: set endpoint.nodePortBase
 service-annotations: set endpoint.serviceAnnotations
 load-balancer-class: set endpoint.loadBalancerClass
+route-annotations: set endpoint.routeAnnotations
+route-kind: set endpoint.gateway.routeKind
+gateway-parents: set endpoint.gateway.parentRefs, which the rights of the controller follow
+ingress-class: set endpoint.ingress.className
+ingress-tls-secret: set endpoint.ingress.tlsSecretTemplate
+ingress-wait: set endpoint.ingress.waitForAddress
+former-modes: set endpoint.formerModes, which the rights of the controller follow
 cluster-domain: set endpoint.clusterDomain
 rest-port: the container's port is named rest
 health-address: probes use port 8081

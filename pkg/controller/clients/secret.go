@@ -93,18 +93,31 @@ func newSources(secrets []corev1.Secret, providers []string) []*source {
 }
 
 func newSource(object *corev1.Secret, providers []string) *source {
-	client, err := parse(object.Data)
+	client, fault := read(object.Data, providers)
+	return &source{object: object, client: client, fault: fault}
+}
+
+// Check returns the fault of a Secret with these data, or an empty text. providers are the names of
+// the configured providers; nil = not known. The text shows no value of the Secret.
+func Check(data map[string][]byte, providers []string) string {
+	_, fault := read(data, providers)
+	return fault.text
+}
+
+// read returns the client service that data describes, or the fault of the data.
+func read(data map[string][]byte, providers []string) (*clientservice.ClientService, fault) {
+	client, err := parse(data)
 	if err != nil {
-		return &source{object: object, fault: fault{reasonInvalid, kube.Note(describe(err))}}
+		return nil, fault{reasonInvalid, kube.Note(describe(err))}
 	}
 	if providers != nil && client.Provider != "" && !slices.Contains(providers, client.Provider) {
 		text := "config.provider: no provider of this name is configured; there is none"
 		if len(providers) > 0 {
 			text = "config.provider: no provider of this name is configured; there are " + strings.Join(providers, ", ")
 		}
-		return &source{object: object, fault: fault{reasonProvider, kube.Note(text)}}
+		return nil, fault{reasonProvider, kube.Note(text)}
 	}
-	return &source{object: object, client: client}
+	return client, fault{}
 }
 
 // parse returns the client service that data describes. The error is the fault of the data.

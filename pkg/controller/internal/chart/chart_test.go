@@ -175,7 +175,22 @@ func TestRefusals(t *testing.T) {
 	for _, test := range []struct{ values, want string }{
 		{"{}", "no signing service is configured"},
 		{"{trial: {enabled: true}, endpoint: {mode: HostTemplate}}", "needs endpoint.hostTemplate and endpoint.portTemplate"},
-		{"{trial: {enabled: true}, endpoint: {mode: Ingress}}", "/endpoint/mode"},
+		{"{trial: {enabled: true}, endpoint: {mode: Route}}", "/endpoint/mode"},
+		{"{trial: {enabled: true}, endpoint: {mode: Ingress}}", "mode Ingress needs endpoint.hostTemplate and endpoint.portTemplate"},
+		{
+			"{trial: {enabled: true}, endpoint: {mode: Gateway, hostTemplate: a.example.org, portTemplate: 443}}",
+			"it must contain {ordinal} or {pod}",
+		},
+		{
+			"{trial: {enabled: true}, endpoint: {mode: Gateway, hostTemplate: '{pod}.example.org', portTemplate: 443}}",
+			"needs endpoint.gateway.parentRefs",
+		},
+		{"{trial: {enabled: true}, endpoint: {routeAnnotations: {a: b}}}", "need endpoint.mode Gateway or Ingress"},
+		{"{trial: {enabled: true}, endpoint: {gateway: {routeKind: TLSRoute}}}", "endpoint.gateway needs endpoint.mode Gateway"},
+		{"{trial: {enabled: true}, endpoint: {ingress: {className: a}}}", "endpoint.ingress needs endpoint.mode Ingress"},
+		{"{trial: {enabled: true}, endpoint: {formerModes: [PodDNS]}}", "/endpoint/formerModes"},
+		{"{trial: {enabled: true}, httpRoute: {enabled: true}}", "httpRoute.enabled needs httpRoute.parentRefs"},
+		{"{trial: {enabled: true}, ingress: {enabled: true}}", "ingress.enabled needs ingress.hosts"},
 		{"{trial: {enabled: true}, replica: 2}", "replica"},
 		{"{trial: {enabled: true}, tls: {secret: x}}", "/tls"},
 		{"{trial: {enabled: true}, tls: {transition: true}}", "tls.transition needs tls.secretName"},

@@ -151,6 +151,34 @@ service: {type: LoadBalancer, externalTrafficPolicy: Local, loadBalancerClass: i
 trial: {enabled: true, latency: 100ms, image: {tag: "7"}}
 endpoint: {mode: HostTemplate, hostTemplate: "sign-{ordinal}.example.org", portTemplate: "9000+{ordinal}", clusterDomain: ""}
 forward: "off"`,
+	"Gateway": `
+trial: {enabled: true}
+endpoint:
+  mode: Gateway
+  hostTemplate: "sign-{ordinal}.example.org"
+  portTemplate: 443
+  routeAnnotations: {dns.example.org/name: 'sign-{ordinal}, "a"'}
+  gateway: {parentRefs: [{name: public, namespace: infra, sectionName: web, port: 443}, {name: own}]}
+  formerModes: [Ingress]
+httpRoute: {enabled: true, annotations: {a: 1}, parentRefs: [{name: public, namespace: infra}], hostnames: [sign.example.org]}`,
+	"TLSRoute": `
+trial: {enabled: true}
+tls: {secretName: proxy-tls}
+endpoint: {mode: Gateway, hostTemplate: "{pod}.example.org", portTemplate: "443", gateway: {parentRefs: [{name: public}]}}`,
+	"Ingress": `
+trial: {enabled: true}
+endpoint:
+  mode: Ingress
+  hostTemplate: "sign-{ordinal}.example.org"
+  portTemplate: "443"
+  routeAnnotations: {issuer.example.org/name: "true"}
+  ingress: {className: public, tlsSecretTemplate: "sign-{ordinal}-tls", waitForAddress: false}
+ingress:
+  enabled: true
+  className: public
+  annotations: {issuer.example.org/name: true}
+  hosts: [{host: sign.example.org}, {host: docs.example.org, paths: [{path: /api, pathType: Exact}, {path: /}]}]
+  tls: [{secretName: sign-tls, hosts: [sign.example.org]}]`,
 	"TLS": `
 tls: {secretName: proxy-tls}
 config:
