@@ -97,11 +97,11 @@ func (w *world) askAs(who credential, status int) {
 	}
 }
 
-// brokenSecret breaks the Secret. An event reports this without the value of the Secret, and the
-// client keeps its last good credential.
+// brokenSecret breaks the Secret in a way that the API server does not notice. An event reports
+// this without the value of the Secret, and the client keeps its last good credential.
 func (w *world) brokenSecret() {
 	w.kubectl("patch", "secret", credentialSecret, "--type=merge",
-		`--patch={"stringData":{"config":"{\"inputFolder\": 7"}}`)
+		`--patch={"stringData":{"config":"{\"callbackUrl\": \"https://\"}"}}`)
 	note := w.wantEvent("Secret", credentialSecret, "InvalidClientService")
 	if strings.Contains(note, w.admin.secret) || !strings.Contains(note, "config") {
 		w.t.Errorf("the event says %q", note)

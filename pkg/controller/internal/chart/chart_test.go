@@ -176,7 +176,7 @@ func TestRefusals(t *testing.T) {
 		{"{}", "no signing service is configured"},
 		{"{trial: {enabled: true}, endpoint: {mode: HostTemplate}}", "needs endpoint.hostTemplate and endpoint.portTemplate"},
 		{"{trial: {enabled: true}, endpoint: {mode: Route}}", "/endpoint/mode"},
-		{"{trial: {enabled: true}, endpoint: {mode: Ingress}}", "mode Ingress needs endpoint.hostTemplate and endpoint.portTemplate"},
+		{"{trial: {enabled: true}, endpoint: {mode: Ingress}}", "mode Ingress needs endpoint.hostTemplate"},
 		{
 			"{trial: {enabled: true}, endpoint: {mode: Gateway, hostTemplate: a.example.org, portTemplate: 443}}",
 			"it must contain {ordinal} or {pod}",
@@ -186,7 +186,7 @@ func TestRefusals(t *testing.T) {
 			"needs endpoint.gateway.parentRefs",
 		},
 		{"{trial: {enabled: true}, endpoint: {routeAnnotations: {a: b}}}", "need endpoint.mode Gateway or Ingress"},
-		{"{trial: {enabled: true}, endpoint: {gateway: {routeKind: TLSRoute}}}", "endpoint.gateway needs endpoint.mode Gateway"},
+		{"{trial: {enabled: true}, endpoint: {gateway: {routeKind: TLSRoute}}}", "gateway needs endpoint.mode Gateway"},
 		{"{trial: {enabled: true}, endpoint: {ingress: {className: a}}}", "endpoint.ingress needs endpoint.mode Ingress"},
 		{"{trial: {enabled: true}, endpoint: {formerModes: [PodDNS]}}", "/endpoint/formerModes"},
 		{"{trial: {enabled: true}, httpRoute: {enabled: true}}", "httpRoute.enabled needs httpRoute.parentRefs"},

@@ -46,8 +46,9 @@ func TestRouteRights(t *testing.T) {
 	for mode, want := range map[string]map[string]string{ // by namespace and end of the name
 		"trial": {}, "NodePort": {}, "HostTemplate": {},
 		"Gateway": {
-			"signing/signstash-proxy-gateway-routes": "gateway-routes", "signing/signstash-proxy-ingress-routes": "ingress-routes",
-			"infra/gateways": "gateway-parents", "signing/gateways": "gateway-parents",
+			"signing/signstash-proxy-gateway-routes": "gateway-routes",
+			"signing/signstash-proxy-ingress-routes": "ingress-routes",
+			"infra/gateways":                         "gateway-parents", "signing/gateways": "gateway-parents",
 		},
 		"Ingress": {"signing/signstash-proxy-ingress-routes": "ingress-routes"},
 	} {
@@ -93,7 +94,8 @@ func TestFrontRoutes(t *testing.T) {
 	}
 	ingress := find[*networkingv1.Ingress](t, objects(t, modes["Ingress"]), release)
 	if len(ingress.Spec.Rules) != 2 || len(ingress.Spec.Rules[0].HTTP.Paths) != 1 ||
-		*ingress.Spec.Rules[1].HTTP.Paths[0].PathType != networkingv1.PathTypeExact || *ingress.Spec.IngressClassName != "public" {
+		*ingress.Spec.Rules[1].HTTP.Paths[0].PathType != networkingv1.PathTypeExact ||
+		*ingress.Spec.IngressClassName != "public" {
 		t.Errorf("the Ingress is %+v", ingress.Spec)
 	}
 }
@@ -101,7 +103,8 @@ func TestFrontRoutes(t *testing.T) {
 // TestRouteKind checks that instances that serve TLS themselves get a TLSRoute.
 func TestRouteKind(t *testing.T) {
 	for mode, want := range map[string]string{"Gateway": "HTTPRoute", "TLSRoute": "TLSRoute"} {
-		args := find[*appsv1.Deployment](t, objects(t, modes[mode]), release+"-controller").Spec.Template.Spec.Containers[0].Args
+		controller := find[*appsv1.Deployment](t, objects(t, modes[mode]), release+"-controller").Spec.Template.Spec
+		args := controller.Containers[0].Args
 		if !slices.Contains(args, "--route-kind="+want) {
 			t.Errorf("%s: the controller is started with %v", mode, args)
 		}
