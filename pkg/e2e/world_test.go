@@ -364,6 +364,7 @@ var steps = []struct {
 }{
 	{"install", (*world).install},
 	{"least privilege", (*world).leastPrivilege},
+	{"resize", (*world).resize},
 	{"client by kubectl", (*world).clientByKubectl},
 	{"sign sync", (*world).signSync},
 	{"sign async", (*world).signAsync},
