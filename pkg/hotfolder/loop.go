@@ -313,9 +313,9 @@ func (f *folder) claimed(ctx context.Context, entries []Entry, errs []error) (n 
 		switch {
 		case err == nil:
 			n++
-			delete(f.window.files, e.Name)
+			f.window.forget(e.Name)
 		case errors.Is(err, ErrGone):
-			delete(f.window.files, e.Name)
+			f.window.forget(e.Name)
 		case c == nil: // a sidecar, which the next scan finds again
 		case errors.Is(err, ErrChanged):
 			if now, err := f.storage.Stat(ctx, e.Name); err == nil {

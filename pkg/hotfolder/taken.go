@@ -14,7 +14,7 @@ type taken struct {
 	final map[string]bool
 }
 
-// take removes the companions of files, and sidecars without a file, from the window.
+// take returns what a run claims. It removes sidecars without a file from the window.
 func (w *window) take(group []*candidate, orphans []Entry, now time.Time) taken {
 	t := taken{companions: make(map[string][]Entry), final: make(map[string]bool)}
 	for _, c := range group {
@@ -29,7 +29,6 @@ func (w *window) take(group []*candidate, orphans []Entry, now time.Time) taken 
 		for _, list := range []map[string]*candidate{w.sidecars, w.markers} {
 			if companion := list[e.Name]; companion != nil {
 				t.companions[e.Name] = append(t.companions[e.Name], companion.Entry)
-				delete(list, e.Name)
 			}
 		}
 	}
@@ -39,6 +38,15 @@ func (w *window) take(group []*candidate, orphans []Entry, now time.Time) taken 
 		delete(w.sidecars, strings.TrimSuffix(e.Name, sidecarSuffix))
 	}
 	return t
+}
+
+// forget removes a file that has left the input folder, with what belongs to it. A file that could
+// not be claimed keeps its sidecar in the window, because it may be claimed again before the next
+// scan.
+func (w *window) forget(name string) {
+	delete(w.files, name)
+	delete(w.sidecars, name)
+	delete(w.markers, name)
 }
 
 // companionsOf returns the companions of the files that were claimed. Those of other files belong

@@ -16,6 +16,7 @@ type candidate struct {
 	since      time.Time // when this version was seen first, by our monotonic clock
 	first      time.Time // when the name was seen first
 	notBefore  time.Time // when it may be claimed again
+	alone      time.Time // when a scan first found the sidecar without its file; zero = it has its file
 	incomplete bool      // the content of this version has no end
 	unreadable bool      // the last try to claim it said that it cannot be read
 }
@@ -139,6 +140,19 @@ func (s *scan) end() {
 	}
 	s.window.files, s.window.sidecars, s.window.markers, s.window.counts = files, s.sidecars, s.markers, s.counts
 	s.window.at, s.window.partial = s.now, s.partial
+	s.window.noteAlone(s.now)
+}
+
+// noteAlone notes which sidecars have no file. Their time begins when they are alone, because
+// another instance claims a file before its sidecar, and both may have waited for long.
+func (w *window) noteAlone(now time.Time) {
+	for base, c := range w.sidecars {
+		if _, ok := w.files[base]; ok {
+			c.alone = time.Time{}
+		} else if c.alone.IsZero() {
+			c.alone = now
+		}
+	}
 }
 
 // seen returns the candidate of an entry; c is that of the scan before or nil.
@@ -222,7 +236,8 @@ func (w *window) complete(now time.Time) (ready []*candidate, next time.Time) {
 func (w *window) orphans(now time.Time) (list []Entry) {
 	for base, c := range w.sidecars {
 		_, ok := w.files[base]
-		if !ok && w.counts.beyond == 0 && now.Sub(c.since) > w.cfg.IncompleteAfter && !now.Before(c.notBefore) {
+		late := !c.alone.IsZero() && now.Sub(c.alone) > w.cfg.IncompleteAfter
+		if !ok && late && w.counts.beyond == 0 && !now.Before(c.notBefore) {
 			list = append(list, c.Entry)
 		}
 	}
