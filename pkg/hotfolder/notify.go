@@ -74,7 +74,9 @@ func (h *hints) add(names []string) {
 			h.list = true
 			break
 		}
-		h.names[name] = true
+		if isName(name) {
+			h.names[strings.Clone(name)] = true // not a part of a whole notification
+		}
 	}
 	h.mu.Unlock()
 	select {
@@ -101,7 +103,7 @@ func (f *folder) look(ctx context.Context) (list bool) {
 	named, list := f.hints.take()
 	var names []string
 	for _, name := range named {
-		if _, known := f.window.files[name]; !known && isName(name) {
+		if _, known := f.window.files[name]; !known {
 			names = append(names, name)
 		}
 	}
@@ -120,9 +122,12 @@ func (f *folder) look(ctx context.Context) (list bool) {
 	return list
 }
 
+// maxKeyBytes is the longest key of an object in a store, so no file has a longer name.
+const maxKeyBytes = 1024
+
 // isName reports whether a text can be the name of a file in an input folder.
 func isName(name string) bool {
-	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
+	return name != "" && len(name) <= maxKeyBytes && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
 }
 
 // hinted adds an entry that was found without a scan. If there is no room, the next scan finds it.

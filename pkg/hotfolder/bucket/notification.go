@@ -1,8 +1,10 @@
 package bucket
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"iter"
 	"mime"
 	"net/http"
 	"net/url"
@@ -29,20 +31,28 @@ var (
 		"would call an address that the message names; let Amazon EventBridge send the events")
 )
 
+// maxMessages is how many messages of an array are read. Azure Event Grid sends 5,000 at most. A
+// short message needs a hundred times its size in memory, and a body may hold 300,000 of them.
+const maxMessages = 10_000
+
 // ParseNotification reads a message about new objects: CloudEvents 1.0 (structured, in batches, and
 // binary), and what S3, Amazon EventBridge, Google Pub/Sub and Azure Event Grid send. A message of
-// another form that is a JSON object names no object. It calls nobody. Deletions and other events
+// another form that is a JSON object names no object, and neither does an array of more than 10,000
+// messages. It calls nobody. Deletions and other events
 // are not told apart, because who looks for the object sees that it does not exist.
 func ParseNotification(header http.Header, body []byte) (Notification, error) {
 	n := Notification{Objects: objectsOfSubject(header.Get("Ce-Subject"))}
 	if header.Get("Ce-Specversion") != "" && (len(body) == 0 || !isJSON(header.Get("Content-Type"))) {
 		return n, nil // the data of the event is something else
 	}
-	messages, err := readMessages(body)
-	if err != nil {
-		return Notification{}, err
-	}
-	for _, m := range messages {
+	count := 0
+	for m, err := range messagesOf(body) {
+		if err != nil {
+			return Notification{}, err
+		}
+		if count++; count > maxMessages {
+			return Notification{}, nil // anything may be new
+		}
 		if m.Type == "SubscriptionConfirmation" || m.Type == "UnsubscribeConfirmation" || m.TopicArn != "" {
 			return Notification{}, errSNS
 		}
@@ -59,27 +69,36 @@ func isJSON(contentType string) bool {
 	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
-// readMessages reads one message or an array of them. A field of an unexpected type is left out,
-// because messages of an unknown form are accepted.
-func readMessages(body []byte) (list []message, err error) {
-	if !json.Valid(body) {
-		return nil, errNotJSON
+// messagesOf reads one message or an array of them. A field of an unexpected type is left out,
+// because messages of an unknown form are accepted. One message is in memory at a time.
+func messagesOf(body []byte) iter.Seq2[message, error] {
+	return func(yield func(message, error) bool) {
+		if !json.Valid(body) {
+			yield(message{}, errNotJSON)
+			return
+		}
+		if text := bytes.TrimLeft(body, " \t\r\n"); text[0] != '[' {
+			yield(readMessage(text))
+			return
+		}
+		list := json.NewDecoder(bytes.NewReader(body))
+		_, _ = list.Token() // the bracket
+		for list.More() {
+			var text json.RawMessage
+			_ = list.Decode(&text) // the body is valid
+			if m, err := readMessage(text); !yield(m, err) || err != nil {
+				return
+			}
+		}
 	}
-	if decode(body, &list) {
-		return list, nil
-	}
-	list = make([]message, 1)
-	if !decode(body, &list[0]) {
-		return nil, errForm
-	}
-	return list, nil
 }
 
-// decode reads JSON, and reports whether it is what to needs: an object, or an array of objects.
-func decode(body []byte, to any) bool {
-	err := json.Unmarshal(body, to)
+func readMessage(text []byte) (m message, err error) {
 	var mismatch *json.UnmarshalTypeError
-	return err == nil || errors.As(err, &mismatch) && mismatch.Field != ""
+	if err := json.Unmarshal(text, &m); err != nil && (!errors.As(err, &mismatch) || mismatch.Field == "") {
+		return message{}, errForm
+	}
+	return m, nil
 }
 
 // Names returns the names of the objects that are in the input folder itself.

@@ -2,6 +2,7 @@ package bucket_test
 
 import (
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -112,5 +113,36 @@ func TestValidation(t *testing.T) {
 	}
 	if !slices.Equal(got, []string{"512d38b6-c7b8-40c8-89fe-f46f9e9622b6", ""}) {
 		t.Errorf("codes = %q", got)
+	}
+}
+
+// TestLargeNotification reads bodies of the largest size with a bounded amount of memory, because
+// an instance has a few hundred MiB for everything. An array of too many messages names no objects.
+func TestLargeNotification(t *testing.T) {
+	const object = `{"bucket":"b","name":"n"}`
+	for name, tt := range map[string]struct {
+		before, repeated, after string
+		count, objects          int
+	}{
+		"empty messages":        {`[`, `{}`, `]`, 1 << 20 / 3, 0},
+		"empty records":         {`{"Records":[`, `{}`, `]}`, 1 << 20 / 3, 0},
+		"too many objects":      {`[`, object, `]`, 10_001, 0},
+		"the most objects":      {` [`, object, `]`, 10_000, 10_000},
+		"messages with records": {`[`, `{"Records":[{},{},{},{}]}`, `]`, 1 << 20 / 27, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			list := strings.Repeat(tt.repeated+",", tt.count)
+			body := []byte(tt.before + strings.TrimSuffix(list, ",") + tt.after)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			n, err := bucket.ParseNotification(http.Header{}, body)
+			runtime.ReadMemStats(&after)
+			if err != nil || len(n.Objects) != tt.objects {
+				t.Errorf("ParseNotification = %d objects, %v, want %d", len(n.Objects), err, tt.objects)
+			}
+			if mib := (after.TotalAlloc - before.TotalAlloc) >> 20; mib > 96 {
+				t.Errorf("it allocates %d MiB", mib)
+			}
+		})
 	}
 }
