@@ -141,6 +141,9 @@ func writeSignStatus(w *jsonstream.Writer, d *signing.Document) {
 	switch d.State {
 	case signing.DocumentSigned:
 		w.Member("signStatus", "SIGNED")
+		if d.CertificateSerial != "" {
+			w.Member("certificateSerial", d.CertificateSerial)
+		}
 		return
 	case signing.DocumentFailed:
 		w.Member("signStatus", "ERROR_SIGNING")

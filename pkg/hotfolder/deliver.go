@@ -357,6 +357,7 @@ func (r *runner) stageSigned(ctx context.Context, res result, receipt *receipt) 
 		return err
 	}
 	receipt.Status, receipt.Level = "signed", string(res.signed.Signature.Level)
+	receipt.Certificate = res.signed.CertificateSerial
 	receipt.Input = hex.EncodeToString(res.signed.Content.SHA256[:])
 	receipt.Output = hex.EncodeToString(digest.Sum(nil))
 	return nil
@@ -364,14 +365,17 @@ func (r *runner) stageSigned(ctx context.Context, res result, receipt *receipt) 
 
 // receipt is the content of a receipt.
 type receipt struct {
-	Reference string        `json:"reference"` // of the operation
-	Document  string        `json:"document"`
-	Status    string        `json:"status"` // signed or failed
-	Level     string        `json:"level,omitempty"`
-	Input     string        `json:"inputSha256,omitempty"`
-	Output    string        `json:"outputSha256,omitempty"`
-	Time      time.Time     `json:"time"`
-	Error     *receiptError `json:"error,omitempty"`
+	Reference string `json:"reference"` // of the operation
+	Document  string `json:"document"`
+	Status    string `json:"status"` // signed or failed
+	Level     string `json:"level,omitempty"`
+	Input     string `json:"inputSha256,omitempty"`
+	Output    string `json:"outputSha256,omitempty"`
+	// Certificate is the serial number of the signing certificate (signing.Credential.Serial). It is
+	// left out if an earlier release prepared the document.
+	Certificate string        `json:"certificateSerial,omitempty"`
+	Time        time.Time     `json:"time"`
+	Error       *receiptError `json:"error,omitempty"`
 }
 
 type receiptError struct {

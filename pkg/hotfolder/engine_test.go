@@ -62,6 +62,27 @@ func TestFailedDocument(t *testing.T) {
 	})
 }
 
+// TestReceiptCertificate writes the serial number of the certificate into the receipts of signed
+// documents, if it is known.
+func TestReceiptCertificate(t *testing.T) {
+	inBubble(t, func(h *harness) { h.cfg.Receipts = true }, func(h *harness) {
+		h.put("unknown.pdf", pdf("good"))
+		h.pass(time.Minute)
+		h.service.certificate = "0A1F"
+		h.put("known.pdf", pdf("good"))
+		h.put("failed.pdf", pdf("bad"))
+		h.pass(time.Minute)
+		out := h.visible("out")
+		for name, want := range map[string]bool{"unknown.pdf": false, "known.pdf": true, "failed.pdf": false} {
+			receipt := out[name+".json"]
+			if got := strings.Contains(receipt, `"certificateSerial": "0A1F"`); receipt == "" || got != want ||
+				!want && strings.Contains(receipt, "certificateSerial") {
+				t.Errorf("receipt of %s = %q, want the certificate: %t", name, receipt, want)
+			}
+		}
+	})
+}
+
 // TestThreshold starts runs at a tick only if there are enough complete files.
 func TestThreshold(t *testing.T) {
 	schedule, err := cron.Parse("0 0/5 * * * ?")

@@ -25,6 +25,8 @@ type fakeService struct {
 	busy     bool
 	signed   int // signatures
 	released bool
+
+	certificate string // serial number; empty = not known
 }
 
 type fakeOperation struct {
@@ -110,7 +112,7 @@ func (s *fakeService) work(o *fakeOperation) {
 				Detail: "it is bad",
 			}
 		default:
-			d.State = signing.DocumentSigned
+			d.State, d.CertificateSerial = signing.DocumentSigned, s.certificate
 			s.signed++
 		}
 	}

@@ -81,7 +81,7 @@ func (em *embedder) embedPrepared(
 	ctx context.Context, d Document, p Prepared, value []byte,
 ) (signed DocumentResult, err error) {
 	defer panicToError(&err)
-	signed.Ref, signed.Type = d.Ref, d.Signature.Type
+	signed.Ref, signed.Type, signed.Certificate = d.Ref, d.Signature.Type, p.Certificate
 	format, in, err := em.inputs.open(ctx, d)
 	if err != nil {
 		return signed, err

@@ -102,6 +102,9 @@ type Prepared struct {
 	// State is opaque to everybody except the format. It leaves out the zeros that the format
 	// reserves. It contains the certificate chain that the document was prepared for.
 	State []byte
+	// Certificate is Credential.Serial of the credential that the document was prepared for. The
+	// service sets it, not the format. Empty = an earlier release prepared the document.
+	Certificate string
 }
 
 // Format implements one form of signature. Implementations are safe for concurrent use and keep no
@@ -255,7 +258,9 @@ type DocumentResult struct {
 	// Pieces says how the signed document is joined; nil = the section follows the original.
 	Pieces  Pieces
 	Failure *Failure
-	Type    SignatureType // of a signed document, for the Observer; not stored
+	// Certificate is Document.CertificateSerial of a signed document.
+	Certificate string
+	Type        SignatureType // of a signed document, for the Observer; not stored
 }
 
 // Outcome is how a call ended.

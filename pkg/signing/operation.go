@@ -201,6 +201,9 @@ type Document struct {
 	// Pieces says how the signed document is joined. It is nil until the document is signed. It is
 	// also nil if the stored list is damaged. Then OpenSection returns KindAltered.
 	Pieces Pieces
+	// CertificateSerial is Credential.Serial of the credential that signed the document. It is empty
+	// until the document is signed, and for a document that an earlier release prepared.
+	CertificateSerial string
 }
 
 // SignedSize returns the size of the signed document in bytes. It is meaningful only after the

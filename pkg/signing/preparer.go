@@ -52,5 +52,6 @@ func (p *preparer) prepareOne(ctx context.Context, c *Credential, d Document) (p
 	}
 	defer in.File.Close()
 	prepared, err = format.Prepare(ctx, in, c)
+	prepared.Certificate = c.Serial()
 	return prepared, diskFault(in.File, err)
 }

@@ -84,9 +84,9 @@ func (t *tx) savePrepared(docs []signing.PreparedDocument) error {
 	if err != nil {
 		return err
 	}
-	const insert = "INSERT OR REPLACE INTO prepared (id, digest, state) VALUES (?, ?, ?)"
+	const insert = "INSERT OR REPLACE INTO prepared (id, digest, state, certificate) VALUES (?, ?, ?, ?)"
 	for i, d := range docs {
-		if _, err := t.exec(insert, ids[i], notNil(d.Digest), notNil(d.State)); err != nil {
+		if _, err := t.exec(insert, ids[i], notNil(d.Digest), notNil(d.State), d.Certificate); err != nil {
 			return fmt.Errorf("insert prepared: %w", err)
 		}
 	}
@@ -110,7 +110,7 @@ func (j *journal) Prepared(ctx context.Context, ref signing.Ref) (p signing.Prep
 		return p, nil, readError("prepared document", sql.ErrNoRows)
 	}
 	found := j.db.queries.prepared.QueryRow(documentID(ref.Operation, ref.Index), int64(ref.Operation))
-	err = found.Scan(&p.Digest, &p.State, &value)
+	err = found.Scan(&p.Digest, &p.State, &p.Certificate, &value)
 	return p, value, readError("prepared document", err)
 }
 

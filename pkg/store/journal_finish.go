@@ -178,18 +178,22 @@ func (t *tx) finishOne(id int64, e ending, from signing.DocumentState) error {
 // finishSigned records that a document is signed. It refuses a list of pieces that does not fit the
 // document.
 func (t *tx) finishSigned(id int64, e ending, from signing.DocumentState) error {
-	var at, list any // NULL
+	var at, list, certificate any // NULL
 	if e.inFile {
 		at = e.at
 	}
 	if e.list != "" {
 		list = e.list
 	}
+	if e.Certificate != "" {
+		certificate = e.Certificate
+	}
 	var original int64
 	err := t.get(`UPDATE progress
-		SET state = 'signed', value = NULL, section_at = ?, section_size = ?, section_sha256 = ?, pieces = ?
+		SET state = 'signed', value = NULL, section_at = ?, section_size = ?, section_sha256 = ?, pieces = ?,
+			certificate = ?
 		WHERE id = ? AND state = ? RETURNING (SELECT size FROM documents WHERE documents.id = progress.id)`,
-		[]any{at, len(e.Section), sectionDigest(e.Section, e.list), list, id, string(from)}, &original)
+		[]any{at, len(e.Section), sectionDigest(e.Section, e.list), list, certificate, id, string(from)}, &original)
 	if errors.Is(err, sql.ErrNoRows) {
 		return signing.ErrConflict
 	}

@@ -57,13 +57,13 @@ func (q *queries) all() []query {
 
 		{&q.documents, `SELECT d.id, d.position, d.external_reference, d.name, d.content_type, d.signature, d.at, d.size,
 				d.sha256, d.midstate, p.state, p.failure_kind, p.failure_detail, p.section_size,
-				coalesce(p.pieces, ''), o.created
+				coalesce(p.pieces, ''), coalesce(p.certificate, ''), o.created
 			FROM documents d JOIN progress p ON p.id = d.id JOIN operations o ON o.id = d.operation
 			WHERE d.id >= ? AND d.id < ? AND d.operation = ? ORDER BY d.id`},
 		{&q.section, `SELECT p.section_at, p.section_size, p.section_sha256, s.section, coalesce(p.pieces, ''), d.size
 			FROM progress p JOIN documents d ON d.id = p.id LEFT JOIN sections s ON s.id = p.id
 			WHERE p.id = ? AND d.operation = ? AND p.state = 'signed'`},
-		{&q.prepared, `SELECT r.digest, r.state, p.value
+		{&q.prepared, `SELECT r.digest, r.state, r.certificate, p.value
 			FROM prepared r JOIN progress p ON p.id = r.id JOIN documents d ON d.id = r.id
 			WHERE r.id = ? AND d.operation = ?`},
 

@@ -165,7 +165,8 @@ func scanDocument(r row, id signing.ID) (d signing.Document, err error) {
 	var kind, detail sql.NullString
 	var list string
 	err = r.Scan(&d.InternalID, &d.Index, &d.ExternalReference, &d.Name, &d.ContentType, &signature, &at, &d.Content.Size,
-		&sum, &d.Content.Midstate, &d.State, &kind, &detail, &sectionSize, &list, &created)
+		&sum, &d.Content.Midstate, &d.State, &kind, &detail, &sectionSize, &list,
+		&d.CertificateSerial, &created)
 	if err != nil {
 		return d, err
 	}

@@ -98,12 +98,14 @@ CREATE TABLE progress (
 	failure_kind TEXT,
 	failure_detail TEXT,
 	section_sha256 BLOB, -- of section and pieces; NULL = no section, or one that an earlier release stored
-	pieces TEXT -- see pieces.go; NULL = the original, then the section
+	pieces TEXT, -- see pieces.go; NULL = the original, then the section
+	certificate TEXT -- Document.CertificateSerial; NULL = not signed, or not known
 );
 CREATE TABLE prepared (
 	id INTEGER PRIMARY KEY, -- of the document
 	digest BLOB NOT NULL,
-	state BLOB NOT NULL
+	state BLOB NOT NULL,
+	certificate TEXT NOT NULL DEFAULT '' -- as in progress
 );
 CREATE TABLE sections (
 	id INTEGER PRIMARY KEY, -- of the document
@@ -211,7 +213,7 @@ func connect(path string, writer bool) (*sql.DB, error) {
 
 // databaseVersion is the version of the schema, which SQLite keeps as user_version. A database with
 // an earlier version is upgraded.
-const databaseVersion = 8
+const databaseVersion = 9
 
 // upgrades holds for each version n the statements that make version n+1 of it. Each keeps all
 // data.
@@ -235,6 +237,8 @@ var upgrades = map[int]string{
 	6: "ALTER TABLE progress ADD COLUMN pieces TEXT",
 	7: "ALTER TABLE operations ADD COLUMN key_digest BLOB;" + claimsSchema +
 		"UPDATE key_state SET unfilled = (SELECT coalesce(max(id), 0) FROM operations)",
+	8: `ALTER TABLE progress ADD COLUMN certificate TEXT;
+		ALTER TABLE prepared ADD COLUMN certificate TEXT NOT NULL DEFAULT ''`,
 }
 
 // migrate creates the tables of a new database, upgrades an older database, and refuses one of a

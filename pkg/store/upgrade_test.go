@@ -23,8 +23,12 @@ func alter(t *testing.T, folder, statements string) {
 	}
 }
 
-// versionSeven removes from a database what version 8 added.
-const versionSeven = `
+// versionEight removes from a database what version 9 added.
+const versionEight = `
+	ALTER TABLE progress DROP COLUMN certificate; ALTER TABLE prepared DROP COLUMN certificate;`
+
+// versionSeven removes from a database what the versions 8 and 9 added.
+const versionSeven = versionEight + `
 	DROP TABLE claims; DROP TABLE claim_totals; DROP TABLE key_state;
 	DROP INDEX operations_key_digest; ALTER TABLE operations DROP COLUMN key_digest;`
 
@@ -77,6 +81,42 @@ func TestUpgrade(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestUpgradeOfCertificates opens a database of version 8. It knows no certificate of the documents
+// in it, and those that follow have theirs.
+func TestUpgradeOfCertificates(t *testing.T) {
+	folder, signed, _ := checkedFolder(t)
+	s := open(t, store.Config{Folder: folder})
+	valued := create(t, s, "valued", "content")
+	ref := signing.Ref{Operation: valued.ID}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(s.SavePrepared(t.Context(), []signing.PreparedDocument{
+		{Ref: ref, Prepared: signing.Prepared{Digest: []byte{1}, State: []byte{2}, Certificate: "0A"}}}))
+	must(s.BeginCall(t.Context(), signing.CallRecord{ID: "call", Credential: "credential", Refs: []signing.Ref{ref}}))
+	must(s.EndCall(t.Context(), "call", [][]byte{{3}}))
+	must(s.Close())
+	alter(t, folder, versionEight+"PRAGMA user_version = 8")
+
+	s = open(t, store.Config{Folder: folder})
+	if got := document(t, s, signing.Ref{Operation: signed.ID}); got.State != signing.DocumentSigned ||
+		got.CertificateSerial != "" {
+		t.Errorf("signed document = %+v, want one without a certificate", got)
+	}
+	if p, value, err := s.Prepared(t.Context(), ref); err != nil || len(value) != 1 || p.Certificate != "" {
+		t.Errorf("Prepared = %+v, %v, %v, want a value without a certificate", p, value, err)
+	}
+	must(s.FinishDocuments(t.Context(), []signing.DocumentResult{{Ref: ref, Section: []byte("s"), Certificate: "0A"}}))
+	must(s.Close())
+	s = open(t, store.Config{Folder: folder})
+	if got := document(t, s, ref).CertificateSerial; got != "0A" {
+		t.Errorf("CertificateSerial = %q, want that of FinishDocuments", got)
 	}
 }
 

@@ -36,7 +36,8 @@ func (m memoryJournal) SavePrepared(_ context.Context, docs []signing.PreparedDo
 		}
 		for i, d := range found {
 			d.State = signing.DocumentPrepared
-			d.prepared = signing.Prepared{Digest: slices.Clone(docs[i].Digest), State: slices.Clone(docs[i].State)}
+			d.prepared = docs[i].Prepared
+			d.prepared.Digest, d.prepared.State = slices.Clone(docs[i].Digest), slices.Clone(docs[i].State)
 		}
 		return nil
 	})
@@ -208,6 +209,7 @@ func (m *memoryState) finish(d *document, r signing.DocumentResult) {
 		return
 	}
 	d.State, d.section, d.Pieces = signing.DocumentSigned, slices.Clone(r.Section), slices.Clone(r.Pieces)
+	d.CertificateSerial = r.Certificate
 	if d.Pieces == nil {
 		d.Pieces = signing.Appended(d.Content.Size, int64(len(r.Section)))
 	}

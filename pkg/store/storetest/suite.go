@@ -168,7 +168,7 @@ func preparedOf(refs []signing.Ref) []signing.PreparedDocument {
 	docs := make([]signing.PreparedDocument, len(refs))
 	for i, ref := range refs {
 		docs[i] = signing.PreparedDocument{Ref: ref, Prepared: signing.Prepared{
-			Digest: fmt.Appendf(nil, "digest of %v", ref), State: fmt.Appendf(nil, "state of %v", ref),
+			Digest: fmt.Appendf(nil, "digest of %v", ref), State: fmt.Appendf(nil, "state of %v", ref), Certificate: "0A1F",
 		}}
 	}
 	return docs
@@ -186,7 +186,7 @@ func signedOf(refs []signing.Ref, size int) []signing.DocumentResult {
 	results := make([]signing.DocumentResult, len(refs))
 	for i, ref := range refs {
 		section := bytes.Repeat(fmt.Appendf(nil, "section of %v;", ref), size/16+1)
-		results[i] = signing.DocumentResult{Ref: ref, Section: section}
+		results[i] = signing.DocumentResult{Ref: ref, Section: section, Certificate: "0A1F"}
 	}
 	return results
 }

@@ -35,6 +35,7 @@ var earlyTests = []test{
 				if d.State != signing.DocumentSigned {
 					f.Errorf("document %d is %s, want signed", i, d.State)
 				}
+				f.wantEqual("CertificateSerial", d.CertificateSerial, "0A1F")
 				section, _, err := f.OpenSection(f.ctx(), d.Ref)
 				f.wantFile("section", section, err, signedOf(refsOf(op.ID, i), size)[0].Section)
 				f.wantStored(f.ctx(), op.ID, d.Content, []string{"a", "b"}[i])

@@ -102,7 +102,9 @@ var journalTests = []test{
 		f.wantPrepared(refs[0], nil)
 		f.must(f.EndCall(f.ctx(), "call", valuesOf(refs)))
 		f.wantPrepared(refs[0], valuesOf(refs)[0])
+		f.wantEqual("CertificateSerial before the end", f.document(refs[0]).CertificateSerial, "")
 		f.must(f.FinishDocuments(f.ctx(), signedOf(refs, 10)))
+		f.wantEqual("CertificateSerial", f.document(refs[0]).CertificateSerial, "0A1F")
 		_, _, err = f.Prepared(f.ctx(), refs[0])
 		f.wantKind("Prepared of a signed document", err, signing.KindNotFound)
 
