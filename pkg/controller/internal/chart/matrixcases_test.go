@@ -37,7 +37,7 @@ var effects = []effect{
 		"StatefulSet/", container + "image", `"mirror.example.org/hub/signstash-proxy:dev"`,
 	},
 	{
-		"global: {imageRegistry: mirror:5000}\nimage: {repository: ghcr.io/a/b}", controller,
+		"global: {imageRegistry: mirror:5000}\nimage: {repository: registry.example.org/a/b}", controller,
 		container + "image", `"mirror:5000/a/b:dev"`,
 	},
 	{"global: {imagePullSecrets: [{name: a}, b]}", "StatefulSet/", pod + "imagePullSecrets 1 name", `"b"`},

@@ -28,6 +28,7 @@ var refused = []string{
 	"imagePullSecrets: [{name: a, namespace: b}]",
 	"imagePullSecrets: pull",
 	"image: {tag: 1.5}",
+	"global: {imageRegistry: 'https://mirror.example.org'}",
 	"image: {digest: abc}",
 	"image: {pullPolicy: always}",
 	"endpoint: {nodePortBase: 31000}",
