@@ -61,6 +61,7 @@ func (m *management) server() *http.Server {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive\n") })
 	mux.HandleFunc("GET /readyz", m.readyz)
 	mux.HandleFunc("GET /drain", m.drainStatus)
+	mux.HandleFunc("GET /status", m.statusJSON)
 	mux.Handle("GET /{$}", status.Handler(m.snapshot, time.Now))
 	options := promhttp.HandlerOpts{Registry: m.registry, MaxRequestsInFlight: maxScrapes}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, options))

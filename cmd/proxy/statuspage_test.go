@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -128,6 +129,45 @@ func TestStatusPage(t *testing.T) {
 		if strings.Contains(dom, never) {
 			t.Errorf("the page shows %q: a reference, the name of a document or a secret", never)
 		}
+	}
+}
+
+// TestStatusJSON checks GET /status after one operation with two signed documents and one that
+// failed.
+func TestStatusJSON(t *testing.T) {
+	t.Parallel()
+	before := time.Now().Add(-time.Minute)
+	p, failed := startWithUnreachable(t)
+	c := newClient(t, p.Instance)
+	good, err := c.SignAsync(t.Context(), killRequest(samplesInTurn(t)[:2]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Wait(t.Context(), "killed"); err != nil {
+		t.Fatal(err)
+	}
+	i, err := client.ReadInstance(t.Context(), http.DefaultClient, p.Management, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i.Ready != "ready" || i.Phase != "running" || i.StateFault != "" || i.FreeBytes <= 0 || i.Endpoint == "" ||
+		i.StoredOperations != 2 || i.ShowsReferences || len(i.Faults) > 0 {
+		t.Errorf("the instance says %+v", i)
+	}
+	if want := map[string]int64{"PRT.1-PRT.2-alice": 2}; !maps.Equal(i.Signed, want) {
+		t.Errorf("signed = %v, want %v", i.Signed, want)
+	}
+	if len(i.Recent) != 2 || i.Recent[0].ID != good.ID || i.Recent[0].Status != client.StatusExecuted ||
+		i.Recent[0].EndedDocuments != 2 || i.Recent[1].ID != failed || i.Recent[0].Reference != "" {
+		t.Errorf("recent = %+v, want the operations %d and %d", i.Recent, good.ID, failed)
+	}
+	i, err = client.ReadInstance(t.Context(), http.DefaultClient, p.Management, time.Now().Add(time.Hour))
+	if err != nil || len(i.Signed) != 0 {
+		t.Errorf("signed in the future = %v, %v, want none", i.Signed, err)
+	}
+	_, err = client.ReadInstance(t.Context(), http.DefaultClient, p.Management, time.Now().Add(-72*time.Hour))
+	if err == nil || !strings.Contains(err.Error(), "400") {
+		t.Errorf("signed in the last three days: %v, want the answer 400", err)
 	}
 }
 
