@@ -104,6 +104,9 @@ var rules = []rule{
 	{pkg: "cmd/signctl/...", may: []string{"pkg/signing", "pkg/client", "pkg/pades/...", "pkg/xades", "pkg/cades",
 		"pkg/pdf/...", "pkg/cms", "pkg/audit", "pkg/store", "pkg/clientservice", "pkg/hotfolder", "pkg/hotfolder/directory",
 		"pkg/hotfolder/bucket", "pkg/outbound", "cmd/signctl/..."}},
+	// The plugin of kubectl asks instances and the API server. It must not contain the controller.
+	{pkg: "cmd/kubectl-signstash/...", may: []string{"pkg/client", "cmd/kubectl-signstash/..."},
+		bare: []string{"github.com/go-logr/logr", "k8s.io"}},
 
 	// Tools for developers may import everything except the insides of the programs.
 	{pkg: "hack/...", may: []string{"pkg/...", "hack/..."}},
@@ -126,7 +129,8 @@ var owners = map[string][]string{
 	"go.opentelemetry.io":                   {"cmd/proxy/..."},
 	"github.com/aws":                        {"pkg/hotfolder/bucket"},
 	"golang.org/x/oauth2":                   {"pkg/hotfolder/bucket"},
-	"k8s.io":                                {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
+	"k8s.io": {"pkg/controller/...", "cmd/controller/...", "cmd/kubectl-signstash/...",
+		"pkg/e2e/..."},
 	"sigs.k8s.io":                           {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
 }
 
@@ -134,6 +138,8 @@ var owners = map[string][]string{
 var neverLinked = map[string][]string{
 	"cmd/proxy":   {"k8s.io", "sigs.k8s.io", module + "pkg/controller"},
 	"cmd/signctl": {"k8s.io", "sigs.k8s.io", module + "pkg/api"},
+	// A client needs none of these, and they are large.
+	"cmd/kubectl-signstash": {"sigs.k8s.io/controller-runtime", "sigs.k8s.io/gateway-api", module + "pkg/controller"},
 }
 
 // notInProcess lists packages for tests. No program may link them.
