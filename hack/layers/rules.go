@@ -131,7 +131,7 @@ var owners = map[string][]string{
 	"golang.org/x/oauth2":                   {"pkg/hotfolder/bucket"},
 	"k8s.io": {"pkg/controller/...", "cmd/controller/...", "cmd/kubectl-signstash/...",
 		"pkg/e2e/..."},
-	"sigs.k8s.io":                           {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
+	"sigs.k8s.io": {"pkg/controller/...", "cmd/controller/...", "pkg/e2e/..."},
 }
 
 // neverLinked lists what a program must not link, directly or indirectly.

@@ -39,7 +39,8 @@ func checkout(t *testing.T) string {
 		copyTree(t, filepath.Join(real, name), filepath.Join(top, name))
 	}
 	write(t, filepath.Join(top, "go.mod"), "module example.org/small\n\n"+goLine(t, filepath.Join(real, "go.mod")))
-	for _, folder := range []string{"cmd/proxy", "cmd/controller", "cmd/signctl", "hack/signingservice"} {
+	for _, folder := range []string{"cmd/proxy", "cmd/controller", "cmd/signctl", "cmd/kubectl-signstash",
+		"hack/signingservice"} {
 		write(t, filepath.Join(top, folder, "main.go"), program)
 	}
 	git(t, top, "init", "--quiet", "--initial-branch=main")

@@ -23,8 +23,8 @@ type archive struct {
 	programs []string
 }
 
-// archives returns the files to download: proxy and signctl for the platforms of the images, and
-// signctl for further ones.
+// archives returns the files to download: the proxy and clientPrograms for the platforms of the
+// images, and clientPrograms for further ones.
 func (r *release) archives() []archive {
 	var all []archive
 	add := func(name string, p image.Platform, programs []string) {
@@ -35,7 +35,7 @@ func (r *release) archives() []archive {
 		all = append(all, archive{name + "_" + r.source.Version + "_" + p.OS + "_" + p.Arch + extension, p, programs})
 	}
 	for _, p := range r.Platforms {
-		add("signstash-proxy", p, []string{"cmd/proxy", "cmd/signctl"})
+		add("signstash-proxy", p, append([]string{"cmd/proxy"}, clientPrograms...))
 	}
 	for _, p := range r.Clients {
 		add("signctl", p, clientPrograms)

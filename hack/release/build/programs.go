@@ -17,13 +17,14 @@ import (
 var (
 	productPrograms = []string{"cmd/controller", "cmd/proxy", "cmd/signctl"}
 	trialPrograms   = []string{"hack/signingservice"}
-	clientPrograms  = []string{"cmd/signctl"}
+	// clientPrograms are for people who use or operate a proxy elsewhere.
+	clientPrograms = []string{"cmd/kubectl-signstash", "cmd/signctl"}
 )
 
 // ImagePlatforms are the platforms of the images.
 var ImagePlatforms = []image.Platform{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "arm64"}}
 
-// ClientPlatforms are further platforms for which there is an archive with signctl only.
+// ClientPlatforms are further platforms for which there is an archive with clientPrograms only.
 var ClientPlatforms = []image.Platform{
 	{OS: "darwin", Arch: "amd64"}, {OS: "darwin", Arch: "arm64"}, {OS: "windows", Arch: "amd64"},
 }
@@ -93,7 +94,9 @@ func programFile(dir, program string, p image.Platform) string {
 
 // compileAll builds all programs into folders below dir, named after the platforms.
 func (c Config) compileAll(ctx context.Context, s Source, dir string) error {
-	all := slices.Concat(productPrograms, trialPrograms)
+	all := slices.Concat(productPrograms, trialPrograms, clientPrograms)
+	slices.Sort(all)
+	all = slices.Compact(all)
 	for _, p := range c.Platforms {
 		c.Log("build the programs for %s with %s on %s", p, s.Go, runtime.GOARCH)
 		if err := s.compile(ctx, filepath.Join(dir, p.OS+"-"+p.Arch), p, all); err != nil {
@@ -101,7 +104,7 @@ func (c Config) compileAll(ctx context.Context, s Source, dir string) error {
 		}
 	}
 	for _, p := range c.Clients {
-		c.Log("build signctl for %s", p)
+		c.Log("build signctl and kubectl-signstash for %s", p)
 		if err := s.compile(ctx, filepath.Join(dir, p.OS+"-"+p.Arch), p, clientPrograms); err != nil {
 			return err
 		}
