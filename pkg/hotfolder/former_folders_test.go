@@ -94,9 +94,14 @@ type filling struct {
 
 func (f filling) Deliver(ctx context.Context, run hotfolder.Run, claims []hotfolder.Claim) []error {
 	f.once.Do(func() {
+		last := ""
 		for i := range 8 {
-			_ = os.WriteFile(filepath.Join(f.out, fmt.Sprintf("filler%d", i)), nil, 0o600)
+			name := filepath.Join(f.out, fmt.Sprintf("filler%d", i))
+			if os.WriteFile(name, nil, 0o600) == nil {
+				last = name
+			}
 		}
+		_ = os.Remove(last) // room for a file of our own, without which no delivery begins
 	})
 	return f.Storage.Deliver(ctx, run, claims)
 }

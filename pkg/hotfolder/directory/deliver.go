@@ -22,7 +22,13 @@ func (r results) Deliver(_ context.Context, run hotfolder.Run, claims []hotfolde
 	defer out.close()
 	current, err := out.current()
 	if err == nil {
+		err = r.keep(at, current.staging)
+	}
+	if err == nil {
 		err = current.staging.sync() // before a claim says that its files are staged
+	}
+	if err == nil {
+		err = r.noteKept(at)
 	}
 	if err != nil {
 		return repeat(err, len(claims))

@@ -31,6 +31,11 @@ func blocked(t *testing.T, f *folders, s hotfolder.Storage) (c hotfolder.Claim, 
 		}
 		fillers = append(fillers, name)
 	}
+	last := len(fillers) - 1
+	if err := os.Remove(fillers[last]); err != nil { // leaves room for a small file of our own
+		t.Fatal(err)
+	}
+	fillers = fillers[:last]
 	if err := errors.Join(s.Deliver(t.Context(), run, []hotfolder.Claim{c})...); !errors.Is(err, unix.ENOSPC) {
 		t.Fatalf("Deliver to a full output folder = %v, want ENOSPC", err)
 	}

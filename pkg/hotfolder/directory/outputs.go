@@ -169,6 +169,9 @@ func (o *outputs) of(m marker) (at *output, err error) {
 			return nil, fmt.Errorf("%w: folder %s: %w", hotfolder.ErrFormerOutput, folder, err)
 		}
 	}
+	if folder != cleanFolder(o.cfg.Output) && lacksResults(o.run, at.staging, m.digest) {
+		return nil, fmt.Errorf("%w: folder %s: %w", hotfolder.ErrFormerOutput, folder, errOutputGone)
+	}
 	if at.staged == nil && at.staging != nil {
 		// Nothing is staged in a folder that somebody could remove.
 		if at.staged, err = stagedOf(at.staging); ignoreMissing(err) != nil {
