@@ -59,6 +59,9 @@ func TestFullOutput(t *testing.T) {
 	if !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("Stage = %v, want ENOSPC", err)
 	}
+	if left, err := os.ReadDir(f.path("out/.signstash", run.ID)); err != nil || len(left) > 0 {
+		t.Errorf("a part of the file takes the room that a consumer makes: %v, %v", left, err)
+	}
 	if err := os.Remove(f.path("out/filler")); err != nil {
 		t.Fatal(err)
 	}

@@ -61,15 +61,16 @@ var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 func (p *places) write(d *dir, content io.Reader, mode os.FileMode, group int) (temp string, err error) {
 	var random [12]byte
 	_, _ = rand.Read(random[:])
-	temp = hex.EncodeToString(random[:]) + ".tmp"
-	f, err := d.open(temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
+	name := hex.EncodeToString(random[:]) + ".tmp"
+	f, err := d.open(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
 		return "", missingIs(err, errRemoved)
 	}
 	defer func() {
 		err = errors.Join(err, f.Close())
 		if err != nil {
-			_ = d.remove(temp)
+			_ = d.remove(name)
+			temp = ""
 		}
 	}()
 	buffer := copyBuffers.Get().(*[64 << 10]byte)
@@ -80,13 +81,13 @@ func (p *places) write(d *dir, content io.Reader, mode os.FileMode, group int) (
 	}
 	if group != 0 {
 		if err := again(func() error { return unix.Fchown(int(f.Fd()), -1, group) }); err != nil {
-			return "", pathError("set group of", temp, err)
+			return "", pathError("set group of", name, err)
 		}
 	}
 	if err := f.Chmod(mode); err != nil {
 		return "", err
 	}
-	return temp, f.Sync()
+	return name, f.Sync()
 }
 
 // errRemoved says that somebody removed one of our own folders while it was empty. Consumers do
