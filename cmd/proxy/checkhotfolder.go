@@ -88,10 +88,24 @@ func (h *hotFolderChecker) add(format string, args ...any) {
 	h.bad = append(h.bad, fmt.Errorf("client service %s: %w", h.client.ID, fmt.Errorf(format, args...)))
 }
 
-// level checks that the level of the signatures can be reached.
+// level checks that type and level of the signatures exist, and that the level can be reached.
 func (h *hotFolderChecker) level() {
 	info := h.client.SignatureInfo
-	if info == nil || len(h.cfg.Timestamp.Authorities) > 0 {
+	if info == nil {
+		return
+	}
+	switch signing.Level(info.Level) {
+	case "", signing.LevelB, signing.LevelT, signing.LevelLT, signing.LevelLTA:
+	default:
+		h.add("signatureInfo.level: want one of B-B, B-T, B-LT, B-LTA, not %q", info.Level)
+		return
+	}
+	switch signing.SignatureType(info.SignatureType) {
+	case "", signing.PAdES, signing.XAdES, signing.CAdES:
+	default:
+		h.add("signatureInfo.signatureType: want one of PAdES, XAdES, CAdES, not %q", info.SignatureType)
+	}
+	if len(h.cfg.Timestamp.Authorities) > 0 {
 		return
 	}
 	const needs = "needs a timestamp authority, and neither --timestamp.urls nor timestamp.authorities names one"

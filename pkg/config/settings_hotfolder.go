@@ -38,7 +38,7 @@ func declareHotFolder(d *declaration, c *Config) {
 			"are complete at once where that can be seen, and files that were closed after a second.")
 	d.add("hot.folder.incomplete-after", "DURATION", duration{&h.IncompleteAfter, time.Second, 7 * day},
 		"After this time a file fails that is empty, or that begins like a PDF or XML document and has no end.")
-	d.add("hot.folder.done-suffix", "SUFFIX", text{&h.DoneSuffix},
+	d.add("hot.folder.done-suffix", "SUFFIX", suffix{&h.DoneSuffix},
 		"A file is complete when a file with its name and this suffix exists, such as .done. The marker is removed.")
 	d.add("hot.folder.ignore", "PATTERN,...", patterns{&h.Ignored},
 		"Names of files that are never signed, with the wildcards * and ?.")
