@@ -2,6 +2,7 @@ package store
 
 import (
 	"crypto/sha256"
+	"errors"
 	"io"
 	"syscall"
 
@@ -21,6 +22,7 @@ const (
 // shares the blocks of that file instead of copying them, and a later write to that file does not
 // change them. It reports false, and changes nothing, if the document is no file or the file system
 // cannot do it (ext4 cannot, XFS and Btrfs can). The next documents are then copied without a try.
+// It also reports false if the clone cannot be read.
 func (u *upload) clone(r io.Reader) (c signing.Content, ok bool, err error) {
 	section, isSection := r.(*io.SectionReader)
 	if !isSection || u.copies {
@@ -36,12 +38,21 @@ func (u *upload) clone(r io.Reader) (c signing.Content, ok bool, err error) {
 		u.copies = true
 		return c, false, u.cut()
 	}
-	if c, err = u.cloned(at, n); err != nil {
+	c, err = u.cloned(at, n)
+	switch {
+	case errors.Is(err, errCloneUnread):
+		return c, false, u.cut()
+	case err != nil:
 		return c, false, err
 	}
 	u.size = at // without the gap before it
 	return c, true, nil
 }
+
+// errCloneUnread says that a clone cannot be read. It has the blocks of the document, so perhaps
+// the disk has lost one of them. Then the copy fails with an error of the document, and not of the
+// store.
+var errCloneUnread = errors.New("clone cannot be read")
 
 // cloned hashes the n bytes at an offset of the file. They cannot change any more, other than those
 // of the file that they come from.
@@ -55,7 +66,7 @@ func (u *upload) cloned(at, n int64) (c signing.Content, err error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return c, storageError("read cloned document", err)
+		return c, errors.Join(errCloneUnread, err)
 	}
 	if err := u.grew(at + n); err != nil {
 		return c, err

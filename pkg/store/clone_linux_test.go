@@ -182,3 +182,46 @@ func TestCloneFails(t *testing.T) {
 		}
 	}
 }
+
+// lostFile is a file of which the disk has lost a part.
+type lostFile struct{ *os.File }
+
+var errLost = errors.New("input/output error")
+
+func (lostFile) ReadAt([]byte, int64) (int, error) { return 0, errLost }
+
+// TestCloneUnreadable reports the error of the file if a clone of it cannot be read, and not an
+// error of the store, which would hold up all documents of the operation.
+func TestCloneUnreadable(t *testing.T) {
+	root := xfs(t)
+	s, err := store.Open(t.Context(), store.Config{Folder: filepath.Join(root, "state"), MinFree: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	const size = 100_000
+	path := filepath.Join(root, "a")
+	if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	up, err := s.NewUpload(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.Discard()
+	if err := store.WriteOnly(up); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := up.Add(io.NewSectionReader(lostFile{f}, 0, size)); !errors.Is(err, errLost) {
+		t.Errorf("Add of a file with a lost part = %v", err)
+	}
+	c, err := up.Add(io.NewSectionReader(f, 0, size)) // is copied, because its clone cannot be read here
+	if err != nil || c.SHA256 != sha256.Sum256(make([]byte, size)) {
+		t.Errorf("Add afterwards = %+v, %v", c, err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -142,4 +143,19 @@ func (s *Store) HeldFetches() int {
 	s.fetches.mu.Lock()
 	defer s.fetches.mu.Unlock()
 	return len(s.fetches.later)
+}
+
+// WriteOnly makes an upload that has no document yet fail to read its own file.
+func WriteOnly(up signing.Upload) error {
+	u := up.(*upload)
+	if err := u.open(); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(u.path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	old := u.file
+	u.file = f
+	return old.Close()
 }
