@@ -64,6 +64,7 @@ func TestMethodsOfEveryPath(t *testing.T) {
 		{"/signstash/einvoice-integration-client-ws", get},
 		{"/signstash/einvoice-integration-client-ws//", get},
 		{"/signstash/einvoice-integration-client-ws/swagger-ui/swagger-ui.css", get},
+		{"operation/sign/detail/" + id + "/documents/0", get},
 		{"operation/sign/detail/" + id + "//", "DELETE, " + get}, // the last that needs the operation
 
 		{"", ""},
@@ -79,7 +80,7 @@ func TestMethodsOfEveryPath(t *testing.T) {
 		{"operation/status/" + id + "/x", ""},
 		{"operation/sign/detail/" + id + "/y", ""},
 		{"operation/sign/detail/" + id + "/contentInResponse", ""},
-		{"operation/sign/detail/" + id + "/documents/x", ""},
+		{"operation/sign/detail/" + id + "/documents/0/x", ""},
 		{
 			"/",
 			"",

@@ -235,7 +235,7 @@ func (w *world) wantReady(instances int) {
 }
 
 // wantEvent waits for an event on an object, and returns the note of the event.
-func (w *world) wantEvent(kind, name, reason string) string {
+func (w *world) wantEvent(kind, name, reason string, parts ...string) string {
 	w.t.Helper()
 	note := ""
 	w.eventually(func() error {
@@ -250,12 +250,14 @@ func (w *world) wantEvent(kind, name, reason string) string {
 			return err
 		}
 		for _, e := range list.Items {
-			if e.Regarding.Kind == kind && e.Regarding.Name == name && e.Reason == reason {
+			absent := func(part string) bool { return !strings.Contains(e.Note, part) }
+			if e.Regarding.Kind == kind && e.Regarding.Name == name && e.Reason == reason &&
+				!slices.ContainsFunc(parts, absent) {
 				note = e.Note
 				return nil
 			}
 		}
-		return fmt.Errorf("no event %s on %s %s", reason, kind, name)
+		return fmt.Errorf("no event %s on %s %s with %q", reason, kind, name, parts)
 	})
 	return note
 }

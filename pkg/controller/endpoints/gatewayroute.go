@@ -132,8 +132,11 @@ func judgeConditions(who, object string, all []metav1.Condition, generation int6
 		case c.ObservedGeneration < generation:
 			return verdict{why: fmt.Sprintf("%s has not judged the present state of %s yet", who, object), undated: true}
 		case c.Status != metav1.ConditionTrue:
-			return verdict{refused: true, why: fmt.Sprintf("%s: the condition %s of %s is %s because of %s: %s", who, name,
-				object, c.Status, c.Reason, c.Message)}
+			why := fmt.Sprintf("%s: the condition %s of %s is %s because of %s", who, name, object, c.Status, c.Reason)
+			if c.Message != "" {
+				why += ": " + c.Message
+			}
+			return verdict{refused: true, why: why}
 		}
 	}
 	return verdict{}
