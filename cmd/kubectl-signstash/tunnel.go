@@ -70,6 +70,9 @@ func (c *cluster) askOne(ctx context.Context, pod *corev1.Pod, question func(*ht
 		return fmt.Errorf("no answer within %v", podTimeout)
 	}
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {
+		if text := t.refusal(); text != "" {
+			return fmt.Errorf("the management port does not answer: %s", text)
+		}
 		return wrapped.Err // without the address, whose host means nothing
 	}
 	return err
@@ -80,6 +83,7 @@ type tunnel struct {
 	conn httpstream.Connection
 	port string
 	next atomic.Int64 // number of the next connection
+	last atomic.Pointer[podConn]
 }
 
 // openTunnel opens a port-forward. It uses WebSocket, or SPDY if the API server or a proxy before
@@ -167,7 +171,26 @@ func (t *tunnel) dial(context.Context, string, string) (net.Conn, error) {
 		text, _ := io.ReadAll(io.LimitReader(reasons, 4096))
 		c.reason <- string(text)
 	}()
+	t.last.Store(c)
 	return c, nil
+}
+
+// refusal returns what the kubelet says about the last connection, or an empty text. Call it once,
+// after a request has failed. The HTTP client may notice the end of a connection in several ways,
+// with different errors, but the text of the kubelet is always the same.
+func (t *tunnel) refusal() string {
+	c := t.last.Load()
+	if c == nil {
+		return ""
+	}
+	timer := time.NewTimer(reasonTimeout)
+	defer timer.Stop()
+	select {
+	case text := <-c.reason:
+		return text
+	case <-timer.C:
+		return ""
+	}
 }
 
 // podConn is a connection through a port-forward. It knows no deadlines. The HTTP client closes it
@@ -175,25 +198,6 @@ func (t *tunnel) dial(context.Context, string, string) (net.Conn, error) {
 type podConn struct {
 	httpstream.Stream
 	reason chan string // why the kubelet has ended the connection; empty text = no reason
-}
-
-// Read implements net.Conn. At the end it returns the reason of the kubelet if there is one.
-func (c *podConn) Read(p []byte) (int, error) {
-	n, err := c.Stream.Read(p)
-	if n > 0 || !errors.Is(err, io.EOF) {
-		return n, err
-	}
-	timer := time.NewTimer(reasonTimeout)
-	defer timer.Stop()
-	select {
-	case text := <-c.reason:
-		c.reason <- text
-		if text != "" {
-			return 0, fmt.Errorf("the management port does not answer: %s", text)
-		}
-	case <-timer.C:
-	}
-	return 0, io.EOF
 }
 
 // Close implements net.Conn. It also ends a Read that waits.
