@@ -190,12 +190,13 @@ func forwardToken(t *testing.T, h *harness, method, uri string, change func(clai
 	}
 	digest := sha256.Sum256([]byte(method + "\x00" + u.Path + "\x00" + u.RawQuery))
 	return forge(t, token(h, ""), h.cfg.TokenKey, func(c jwt.MapClaims) {
+		now := time.Now() // once: both times are rounded down to seconds, and may differ by 30 s only
 		forward := jwt.MapClaims{
 			"instance": "uid",
 			"name":     "proxy-0",
 			"request":  base64.RawURLEncoding.EncodeToString(digest[:]),
 		}
-		c["exp"], c["forward"] = time.Now().Add(30*time.Second).Unix(), forward
+		c["iat"], c["exp"], c["forward"] = now.Unix(), now.Add(30*time.Second).Unix(), forward
 		if change != nil {
 			change(c, forward)
 		}
@@ -245,7 +246,8 @@ func TestForwardTokenIsOfOneRequest(t *testing.T) {
 			c["exp"] = time.Now().Add(time.Minute).Unix()
 		}, request{path: path}, false},
 		{"an old one", func(c, _ jwt.MapClaims) {
-			c["iat"], c["exp"] = time.Now().Add(-62*time.Second).Unix(), time.Now().Add(-32*time.Second).Unix()
+			made := time.Now().Add(-62 * time.Second)
+			c["iat"], c["exp"] = made.Unix(), made.Add(30*time.Second).Unix()
 		}, request{path: path}, false},
 		{"of a secret that is gone", func(c, _ jwt.MapClaims) { c["secret"] = "AAAA" }, request{path: path}, false},
 		{"for a peer that has not proved itself", func(_, f jwt.MapClaims) {
