@@ -117,7 +117,7 @@ func (c *cluster) clients(ctx context.Context, name string) (views []clientView,
 // lastEvent is what the newest events say about a Secret.
 type lastEvent struct {
 	newest  *corev1.Event
-	warning *corev1.Event // nil = there is none
+	warning *corev1.Event // nil = no warning
 }
 
 // lastEvents returns the last events of the controller by the UID of the Secret. events are the

@@ -246,7 +246,7 @@ func (f *folder) blocked() time.Duration {
 	return max(signing.AsError(err).RetryAfter, time.Second)
 }
 
-// leastFiles is how many files a run has at least if so many wait. It is the usual size of a call
+// leastFiles is how many files a run has at least if enough wait. It is the usual size of a call
 // to a signing service.
 const leastFiles = 100
 

@@ -101,7 +101,7 @@ func version(ctx context.Context, s Source) (string, error) {
 }
 
 // highestTag returns the highest version among the tags of the commit (--points-at), or of the
-// commit and those before it (--merged). It returns "" if there is none.
+// commit and those before it (--merged). It returns "" if no tag exists.
 func highestTag(ctx context.Context, top, which string) (string, error) {
 	tags, err := git(ctx, top, "tag", "--list", "v*", which, "HEAD")
 	if err != nil {

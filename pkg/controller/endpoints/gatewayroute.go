@@ -122,7 +122,7 @@ func value[T any](p *T, other T) T {
 }
 
 // judgeConditions says whether each of the named conditions of object is true for its present
-// generation. who has set them.
+// generation. The argument who names the object that has set them.
 func judgeConditions(who, object string, all []metav1.Condition, generation int64, names ...string) verdict {
 	for _, name := range names {
 		c := meta.FindStatusCondition(all, name)

@@ -58,7 +58,7 @@ func (c *Config) presentKind() string {
 }
 
 // kindLook is the time between two questions whether the API server knows a kind. An administrator
-// who installs a kind waits that long at most.
+// Somebody who installs a kind waits that long at most.
 const kindLook = 10 * time.Second
 
 // routeWatches watches kinds of routes from the moment at which the API server knows them. Kinds of

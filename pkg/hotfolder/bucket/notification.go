@@ -39,7 +39,7 @@ const maxMessages = 10_000
 // binary), and what S3, Amazon EventBridge, Google Pub/Sub and Azure Event Grid send. A message of
 // another form that is a JSON object names no object, and neither does an array of more than 10,000
 // messages. It calls nobody. Deletions and other events
-// are not told apart, because who looks for the object sees that it does not exist.
+// are not told apart, because a reader of the object sees that it does not exist.
 func ParseNotification(header http.Header, body []byte) (Notification, error) {
 	n := Notification{Objects: objectsOfSubject(header.Get("Ce-Subject"))}
 	if header.Get("Ce-Specversion") != "" && (len(body) == 0 || !isJSON(header.Get("Content-Type"))) {

@@ -17,7 +17,7 @@ const keepFile = "keep"
 // The digest of the output folder follows.
 const keptPrefix = "kept."
 
-// errOutputGone says that results were lost or are on another volume. Only who knows what the
+// errOutputGone says that results were lost or are on another volume. Somebody who knows what the
 // output folder held can say which of the two. Until then the claims stay.
 var errOutputGone = errors.New("the output folder has lost the results of a run whose delivery has begun; " +
 	"is its volume mounted?")
@@ -57,7 +57,7 @@ func (d *dir) touch(name string) error {
 }
 
 // lacksResults reports whether an output folder of a run has lost the keepFile of the run. staging
-// is our own folder of the run in it; nil = there is none.
+// is our own folder of the run in it; nil = it does not exist.
 func lacksResults(run, staging *dir, digest string) bool {
 	return digest != "" && run.exists(keptPrefix+digest) && (staging == nil || !staging.exists(keepFile))
 }

@@ -65,7 +65,7 @@ func Retry(ctx context.Context, cfg Config, run string) ([]Retried, error) {
 // it.
 type retryFolders struct{ from, to, out *dir }
 
-// outputOf opens the sub-folder of a run in the output folder; nil = there is none.
+// outputOf opens the sub-folder of a run in the output folder; nil = it does not exist.
 func (p *places) outputOf(run string) (*dir, error) {
 	top, err := p.open(p.cfg.Output)
 	if err != nil {
